@@ -1,0 +1,108 @@
+# The recipes that people and CI share. `make help` lists them; each sets up what it lacks.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Outside the checkout, so that every clone on a machine (and CI) shares the compiled dependencies.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/springhouse/target
+# rustup puts cargo here; a shell that was open before the installation does not know it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+export CARGO_TERM_COLOR ?= $(if $(CI),never,auto)
+
+BIN := $(CARGO_TARGET_DIR)/debug/springhouse
+RELEASE := $(CARGO_TARGET_DIR)/release/springhouse
+STAGE := scripts/stage.sh
+ARGS ?=
+
+.PHONY: help demo build release test test-rust test-web test-browser ci fmt fmt-check lint web web-check \
+        bench paho fuzz-replay image archive licences clean setup
+
+help: ## list the recipes
+	@echo "Springhouse: the recipes (first build: 10 to 15 minutes on two cores, afterwards seconds)"
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+setup: ## install what building and testing needs (apt only as root or with sudo that asks nothing)
+	@scripts/setup.sh test
+
+demo: ## build and start a hub with 50 simulated homes; prints the page's link (ARGS="--homes 200")
+	@scripts/setup.sh build
+	@$(MAKE) web build
+	@exec "$(BIN)" demo $(ARGS)
+
+build: ## build the program (debug profile, dependencies optimized)
+	@scripts/first-build.sh
+	@cargo build --bin springhouse
+
+release: ## build the optimized program
+	@scripts/setup.sh build
+	@$(MAKE) web
+	@echo "An optimized build takes 15 to 25 minutes on two cores the first time."
+	@cargo build --release --locked --bin springhouse
+	@ls -lh "$(RELEASE)"
+
+test: ## all tests: Rust, the page, and the page in a browser
+	@scripts/setup.sh test
+	@$(STAGE) web-build $(MAKE) web
+	@$(STAGE) test-rust $(MAKE) test-rust
+	@$(STAGE) test-web $(MAKE) test-web
+	@$(STAGE) test-browser $(MAKE) test-browser
+
+test-rust: ## the Rust tests, with nextest where it is installed
+	@scripts/first-build.sh
+	@cargo build --workspace --bins
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --no-fail-fast $(ARGS); \
+	 else cargo test --workspace --lib --bins --tests --no-fail-fast $(ARGS); fi
+
+test-web: ## the page's unit tests
+	@scripts/web.sh test
+
+test-browser: ## the page against a real hub in headless Chromium
+	@scripts/web.sh e2e
+
+ci: ## what CI runs: format, lint, all tests, the page's checks, the shape of the repository
+	@$(STAGE) format $(MAKE) fmt-check
+	@$(STAGE) web-check $(MAKE) web-check
+	@$(STAGE) lint $(MAKE) lint
+	@$(MAKE) test
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+fmt-check:
+	@cargo fmt --all --check
+
+lint: ## clippy without warnings
+	@scripts/first-build.sh
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+web: ## build the page that is embedded in the program
+	@scripts/web.sh build
+
+web-check: ## the page's types, lint and build
+	@scripts/web.sh check
+
+bench: ## measure beside other systems in one run; writes docs/benchmarks.md
+	@scripts/setup.sh bench
+	@$(MAKE) release
+	@bench/run.sh $(ARGS)
+
+paho: ## Eclipse Paho's interoperability suite against a hub (PAHO_TESTING=checkout of paho.mqtt.testing)
+	@$(MAKE) build
+	@scripts/paho.sh
+
+fuzz-replay: ## replay the fuzz corpora (also part of `make test`)
+	@cargo test --workspace --lib --tests corpus
+
+licences: ## check licences and advisories of the dependencies (needs cargo-deny)
+	@cargo deny check
+
+image: ## build the container image springhouse:VERSION
+	@docker build -t springhouse:$$(scripts/version.sh) -t springhouse:latest .
+
+archive: ## release archive with program, page, unit, licence
+	@$(MAKE) release
+	@scripts/archive.sh "$(RELEASE)"
+
+clean: ## remove what the recipes put into the checkout (not the shared target directory)
+	@rm -rf web/dist web/node_modules dist springhouse-data

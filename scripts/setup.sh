@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what is missing for a purpose and nothing else; running it again changes nothing.
+#   scripts/setup.sh build   Rust, a C compiler, Node.js 20 with npm
+#   scripts/setup.sh test    … and Chromium, Python with paho-mqtt, mosquitto's clients
+#   scripts/setup.sh bench   … and the mosquitto broker
+# Packages come by apt when this is root or sudo asks nothing; otherwise the one line to run is printed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-build}
+cache=${SPRINGHOUSE_CACHE:-$HOME/.cache/springhouse}
+export PATH="$HOME/.cargo/bin:$PATH"
+
+say() { printf 'setup: %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+may_install() {
+  has apt-get && { [ "$(id -u)" -eq 0 ] || { has sudo && sudo -n true 2>/dev/null; }; }
+}
+
+updated=
+# apt_install PACKAGE…: installs, or returns 1 after printing the line to run.
+apt_install() {
+  if ! may_install; then
+    say "missing here: $*. Please run: sudo apt-get install -y $*"
+    return 1
+  fi
+  [ -n "$updated" ] || { as_root apt-get update -qq || true; updated=1; }
+  say "installing $*"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+need_compiler() {
+  has cc || apt_install build-essential
+}
+
+need_rust() {
+  has cargo && return
+  has curl || apt_install curl ca-certificates
+  say "installing Rust by rustup"
+  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
+}
+
+node_is_recent() {
+  has node && has npm && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]
+}
+need_node() {
+  node_is_recent && return
+  apt_install nodejs npm
+  node_is_recent && return
+  say "the page needs Node.js 20 or later, this system offers $(node --version). Please run:"
+  say "  curl -fsSL https://deb.nodesource.com/setup_20.x | sudo bash - && sudo apt-get install -y nodejs"
+  return 1
+}
+
+need_browser() {
+  has chromium || has chromium-browser || has google-chrome && return
+  apt_install chromium || say "browser tests will be skipped"
+}
+
+# paho-mqtt is the real client of the crash tests; they fall back to a Rust client and say so without it.
+need_clients() {
+  has mosquitto_pub || apt_install mosquitto-clients || true
+  [ -x "$cache/venv/bin/python" ] && "$cache/venv/bin/python" -c 'import paho.mqtt' 2>/dev/null && return
+  has python3 || apt_install python3 python3-venv || return 0
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then apt_install python3-venv || return 0; fi
+  say "installing paho-mqtt into $cache/venv"
+  rm -rf "$cache/venv"
+  python3 -m venv "$cache/venv"
+  "$cache/venv/bin/pip" install --quiet --disable-pip-version-check 'paho-mqtt==2.1.0'
+}
+
+need_compiler
+need_rust
+need_node
+case $purpose in
+  build) ;;
+  test) need_browser; need_clients ;;
+  bench) need_clients; [ -x /usr/sbin/mosquitto ] || has mosquitto || apt_install mosquitto ;;
+  *) say "unknown purpose \`$purpose\`; hint: build, test or bench"; exit 2 ;;
+esac
