@@ -1,0 +1,88 @@
+//! `make bench`: measures the hub and its peers side by side and writes `docs/benchmarks.md`.
+//!
+//! Every figure stands beside the peer's figure from the same run, because wall times depend on the machine and
+//! its neighbours. CPU seconds and resident memory are read from `/proc` for the server process alone.
+
+mod client;
+mod engine;
+mod idle;
+mod latency;
+mod process;
+mod report;
+mod servers;
+mod starting;
+mod throughput;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Mqtt,
+    Idle,
+    Latency,
+    Run,
+    Start,
+}
+
+/// Measures Springhouse beside its peers.
+#[derive(Parser)]
+struct Arguments {
+    /// The parts to measure; all of them when none is named.
+    parts: Vec<Part>,
+    /// The release build of the program.
+    #[arg(long, env = "SPRINGHOUSE_BIN")]
+    springhouse: PathBuf,
+    /// Debian's mosquitto; its rows are left out when it is not there.
+    #[arg(long, default_value = "/usr/sbin/mosquitto")]
+    mosquitto: PathBuf,
+    /// Folder for data directories; should lie on the disk that a hub would use.
+    #[arg(long, default_value = "/var/tmp")]
+    scratch: PathBuf,
+    /// Seconds of load for each throughput row.
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    /// Events of the engine's input.
+    #[arg(long, default_value_t = 2_000_000)]
+    events: u64,
+    /// Connections held open in the idle part.
+    #[arg(long, default_value_t = 10_000)]
+    connections: usize,
+    /// Markdown file to write.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let mut report = report::Report::begin(&arguments)?;
+    runtime.block_on(measure(&arguments, &mut report))?;
+    report.finish(arguments.out.as_deref())
+}
+
+async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<()> {
+    let wanted = |part: Part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if wanted(Part::Mqtt) {
+        throughput::measure(arguments, report).await?;
+    }
+    if wanted(Part::Idle) {
+        idle::measure(arguments, report).await?;
+    }
+    if wanted(Part::Latency) {
+        latency::measure(arguments, report).await?;
+    }
+    if wanted(Part::Run) {
+        engine::measure(arguments, report)?;
+    }
+    if wanted(Part::Start) {
+        starting::measure(arguments, report).await?;
+    }
+    Ok(())
+}

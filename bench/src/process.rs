@@ -1,0 +1,29 @@
+//! What the kernel says of a process: CPU time, resident memory.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Clock ticks per second of `/proc/<pid>/stat`; 100 on every Linux port that Debian supports.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// User and system CPU seconds of a process, its threads included.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat =
+        fs::read_to_string(format!("/proc/{pid}/stat")).context("cannot read the process's CPU time")?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    Ok((ticks(11) + ticks(12)) / TICKS_PER_SECOND)
+}
+
+/// Resident memory in megabytes: now, and at its highest.
+pub fn memory_mb(pid: u32) -> Result<(f64, f64)> {
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("cannot read the process's memory")?;
+    let kilobytes = |key: &str| {
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    Ok((kilobytes("VmRSS:") / 1024.0, kilobytes("VmHWM:") / 1024.0))
+}
