@@ -23,7 +23,8 @@ pub struct Server {
     pub http: Option<String>,
     /// A token with scope `admin`, for a hub.
     pub token: Option<String>,
-    pub folder: TempDir,
+    /// Held so that the data lives as long as the server.
+    _folder: TempDir,
     child: Child,
 }
 
@@ -80,7 +81,7 @@ pub fn hub(arguments: &Arguments) -> Result<Server> {
         target: Target { address: mqtt, username: Some("bench".into()), password: None },
         http: Some(format!("http://{http}")),
         token: None,
-        folder,
+        _folder: folder,
         child,
     };
     wait_for(mqtt)?;
@@ -128,7 +129,7 @@ pub fn mosquitto(arguments: &Arguments, persistence: bool) -> Result<Option<Serv
         .context("cannot start mosquitto")?;
     let name = if persistence { "mosquitto, persistence on" } else { "mosquitto, no persistence" };
     let target = Target { address, username: None, password: None };
-    let server = Server { name, target, http: None, token: None, folder, child };
+    let server = Server { name, target, http: None, token: None, _folder: folder, child };
     wait_for(address)?;
     Ok(Some(server))
 }
