@@ -1,0 +1,66 @@
+//! Pipelines and alert rules: versioned statements. Their state and snapshots are the engine's.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use springhouse_model::{Severity, StreamName, TenantId, Timestamp};
+
+use crate::Result;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum PipelineKind {
+    Pipeline,
+    Alert { severity: Severity },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum PipelineState {
+    Running,
+    Paused,
+    Failed { reason: String },
+}
+
+/// A pipeline to be created or replaced.
+#[derive(Clone, Debug)]
+pub struct NewPipeline {
+    pub tenant: TenantId,
+    pub name: String,
+    pub kind: PipelineKind,
+    pub into: StreamName,
+    pub sql: String,
+    pub state: PipelineState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PipelineEntry {
+    /// Names the pipeline as a producer in the log; from 1, unique over tenants, never given twice.
+    pub id: u64,
+    pub tenant: TenantId,
+    pub name: String,
+    pub kind: PipelineKind,
+    /// Counts the changes of the statement, from 1.
+    pub version: u32,
+    pub into: StreamName,
+    pub sql: String,
+    pub state: PipelineState,
+    pub created_at: Timestamp,
+}
+
+#[async_trait]
+pub trait Pipelines: Send + Sync {
+    /// The pipelines of a tenant, or with `None` of all (for the engine's start), by id.
+    async fn pipelines(&self, tenant: Option<&TenantId>) -> Result<Vec<PipelineEntry>>;
+    async fn pipeline(&self, tenant: &TenantId, name: &str) -> Result<Option<PipelineEntry>>;
+    /// Creates the pipeline; `Conflict` when the name is taken.
+    async fn create_pipeline(&self, pipeline: NewPipeline) -> Result<PipelineEntry>;
+    /// Creates the pipeline or replaces the one of this name, which keeps its id; a changed statement is a new version.
+    async fn put_pipeline(&self, pipeline: NewPipeline) -> Result<PipelineEntry>;
+    async fn set_pipeline_state(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        state: PipelineState,
+    ) -> Result<PipelineEntry>;
+    async fn drop_pipeline(&self, tenant: &TenantId, name: &str) -> Result<bool>;
+}
