@@ -1,1 +1,3 @@
-//! placeholder
+//! Streaming SQL: statements in, derived streams out.
+
+pub mod statement;

@@ -1,0 +1,191 @@
+//! `CREATE STREAM`, `CREATE PIPELINE`, `CREATE ALERT`.
+
+use springhouse_model::{Severity, ValueType};
+use sqlparser::tokenizer::Token;
+
+use super::cursor::{Cursor, Mark, ParseError};
+use super::interval::interval;
+use super::{Column, CreateAlert, CreatePipeline, CreateStream, Select, Statement};
+
+/// Reads what follows `CREATE`, which began at `start`.
+pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, ParseError> {
+    let or_replace = cursor.take_words(&["OR", "REPLACE"])?;
+    if cursor.take_word("STREAM") {
+        if or_replace {
+            let hint = "a stream grows by its schema; drop it first to begin anew";
+            return Err(cursor.error_at(start, "CREATE STREAM", "`OR REPLACE`", Some(hint.to_owned())));
+        }
+        return stream(cursor, start).map(Statement::CreateStream);
+    }
+    if cursor.take_word("PIPELINE") {
+        return pipeline(cursor, start, or_replace).map(Statement::CreatePipeline);
+    }
+    if cursor.take_word("ALERT") {
+        return alert(cursor, start, or_replace).map(Statement::CreateAlert);
+    }
+    Err(cursor.expected("STREAM, PIPELINE or ALERT", Some("tables of Springhouse are streams")))
+}
+
+fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseError> {
+    let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"])?;
+    let name = cursor.stream_name("the stream's name")?;
+    cursor.expect_token(Token::LParen, "`(` and the columns")?;
+    let mut columns: Vec<Column> = Vec::new();
+    let mut watermark_delay_us = None;
+    while !cursor.take_token(&Token::RParen) {
+        let at = cursor.mark();
+        if cursor.take_words(&["WATERMARK", "FOR"])? {
+            if watermark_delay_us.replace(watermark(cursor)?).is_some() {
+                return Err(cursor.error_at(at, "one watermark", "a second one", None));
+            }
+        } else if let Some(column) = column(cursor)? {
+            if columns.iter().any(|earlier| earlier.name == column.name) {
+                return Err(cursor.error_at(at, "another column", format!("`{}` again", column.name), None));
+            }
+            columns.push(column);
+        }
+        if !cursor.take_token(&Token::Comma) && cursor.peek() != Some(&Token::RParen) {
+            return Err(cursor.expected("`,` or `)`", None));
+        }
+    }
+    Ok(CreateStream { name, if_not_exists, columns, watermark_delay_us, text: cursor.text_since(start) })
+}
+
+/// `ts AS ts - INTERVAL '5' SECOND`, or `ts AS ts` for input that is in order; the delay in microseconds.
+fn watermark(cursor: &mut Cursor<'_>) -> Result<i64, ParseError> {
+    event_time(cursor)?;
+    cursor.expect_word("AS")?;
+    event_time(cursor)?;
+    match cursor.take_token(&Token::Minus) {
+        true => interval(cursor),
+        false => Ok(0),
+    }
+}
+
+fn event_time(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+    let at = cursor.mark();
+    let name = cursor.identifier("`ts`")?;
+    match name.as_str() {
+        "ts" => Ok(()),
+        _ => {
+            let hint = "event time is the column `ts` in every stream";
+            Err(cursor.error_at(at, "`ts`", format!("`{name}`"), Some(hint.to_owned())))
+        }
+    }
+}
+
+/// A property, or nothing for a column that every stream has.
+fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
+    let at = cursor.mark();
+    let name = cursor.identifier("a column's name")?;
+    let ty = column_type(cursor)?;
+    let mut required = false;
+    if cursor.take_words(&["NOT", "NULL"])? {
+        required = true;
+    } else {
+        cursor.take_word("NULL");
+    }
+    let system = match name.as_str() {
+        "ts" => Some(ValueType::Time),
+        "device" | "site" => Some(ValueType::Text),
+        _ if name.starts_with('_') => {
+            let hint = "names that begin with `_` belong to the platform";
+            return Err(cursor.error_at(at, "a column's name", format!("`{name}`"), Some(hint.to_owned())));
+        }
+        _ => None,
+    };
+    match system {
+        None => Ok(Some(Column { name, ty, required })),
+        Some(fixed) if fixed == ty => Ok(None),
+        Some(fixed) => {
+            let expected = if fixed == ValueType::Time { "TIMESTAMP" } else { "TEXT" };
+            let hint = format!("every stream has `{name}` of this type");
+            Err(cursor.error_at(at, format!("`{name} {expected}`"), "another type", Some(hint)))
+        }
+    }
+}
+
+fn column_type(cursor: &mut Cursor<'_>) -> Result<ValueType, ParseError> {
+    const HINT: &str = "BOOLEAN, BIGINT, DOUBLE, TEXT and TIMESTAMP are the types";
+    let at = cursor.mark();
+    let Some(word) = cursor.take_any_word() else {
+        return Err(cursor.expected("a type", Some(HINT)));
+    };
+    let ty = match word.as_str() {
+        "BOOLEAN" | "BOOL" => ValueType::Bool,
+        "BIGINT" | "INT" | "INTEGER" | "SMALLINT" | "TINYINT" | "INT8" | "INT4" | "INT2" => ValueType::Int,
+        "DOUBLE" | "FLOAT" | "REAL" | "DECIMAL" | "NUMERIC" | "FLOAT8" | "FLOAT4" => ValueType::Float,
+        "TEXT" | "STRING" | "VARCHAR" | "CHAR" | "JSON" => ValueType::Text,
+        "TIMESTAMP" | "TIMESTAMPTZ" | "TIMESTAMP_LTZ" | "DATETIME" => ValueType::Time,
+        _ => return Err(cursor.error_at(at, "a type", format!("`{word}`"), Some(HINT.to_owned()))),
+    };
+    if word == "DOUBLE" {
+        cursor.take_word("PRECISION");
+    }
+    if cursor.take_token(&Token::LParen) {
+        while matches!(cursor.peek(), Some(Token::Number(..) | Token::Comma)) {
+            cursor.take();
+        }
+        cursor.expect_token(Token::RParen, "`)`")?;
+    }
+    if ty == ValueType::Time && (cursor.take_word("WITH") || cursor.take_word("WITHOUT")) {
+        let _local = cursor.take_word("LOCAL");
+        cursor.expect_word("TIME")?;
+        cursor.expect_word("ZONE")?;
+    }
+    Ok(ty)
+}
+
+fn pipeline(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<CreatePipeline, ParseError> {
+    let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"])?;
+    let name = cursor.stream_name("the pipeline's name")?;
+    if !cursor.take_word("INTO") {
+        return Err(cursor.expected("INTO", Some("CREATE PIPELINE name INTO stream AS SELECT …")));
+    }
+    let into = cursor.stream_name("the stream that takes the rows")?;
+    let select = select(cursor)?;
+    Ok(CreatePipeline { name, into, or_replace, if_not_exists, select, text: cursor.text_since(start) })
+}
+
+fn alert(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<CreateAlert, ParseError> {
+    let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"])?;
+    let name = cursor.stream_name("the alert's name")?;
+    let mut severity = Severity::Warning;
+    let mut key = None;
+    loop {
+        if cursor.take_word("SEVERITY") {
+            let at = cursor.mark();
+            let word = match cursor.take() {
+                Some(Token::Word(word)) => word.value,
+                Some(Token::SingleQuotedString(word)) => word,
+                _ => return Err(cursor.error_at(at, "info, warning or critical", "something else", None)),
+            };
+            severity = word
+                .parse()
+                .map_err(|_| cursor.error_at(at, "info, warning or critical", format!("`{word}`"), None))?;
+        } else if cursor.take_word("KEY") {
+            key = Some(cursor.identifier("a column")?);
+        } else {
+            break;
+        }
+    }
+    let select = select(cursor)?;
+    let text = cursor.text_since(start);
+    Ok(CreateAlert { name, or_replace, if_not_exists, severity, key, select, text })
+}
+
+/// `[ALLOWED LATENESS INTERVAL …] AS SELECT …`.
+fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
+    let mut allowed_lateness_us = 0;
+    if cursor.take_words(&["ALLOWED", "LATENESS"])? {
+        allowed_lateness_us = interval(cursor)?;
+    }
+    if !cursor.take_word("AS") {
+        return Err(cursor.expected("AS", Some("the query follows AS: … AS SELECT …")));
+    }
+    if !cursor.is_query_start() {
+        return Err(cursor.expected("SELECT", None));
+    }
+    let (text, at) = cursor.rest_of_statement()?;
+    Ok(Select { text, at, allowed_lateness_us })
+}

@@ -1,0 +1,264 @@
+//! Statements of Springhouse: what a person writes in a file, on the page or at the command line.
+//!
+//! Springhouse's own words (`CREATE STREAM`, `WATERMARK FOR`, `CREATE PIPELINE … INTO …`) are read here from the
+//! tokens of sqlparser; the SELECT inside is cut out as text and left to the planner, with its place in the whole so that
+//! later errors name the line and column that the person sees. Nothing is looked up here: a statement that
+//! names a stream which does not exist is a correct statement.
+
+mod create;
+mod cursor;
+mod interval;
+mod rewrite;
+
+use std::fmt;
+
+use springhouse_model::{Severity, StreamName, ValueType};
+
+pub use cursor::ParseError;
+
+use cursor::Cursor;
+
+/// A line and a column in the text that a person wrote, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub line: u64,
+    pub column: u64,
+}
+
+impl Position {
+    /// The beginning of a text.
+    pub const START: Position = Position { line: 1, column: 1 };
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    CreateStream(CreateStream),
+    CreatePipeline(CreatePipeline),
+    CreateAlert(CreateAlert),
+    DropStream {
+        name: StreamName,
+        if_exists: bool,
+    },
+    DropPipeline {
+        name: StreamName,
+        if_exists: bool,
+    },
+    DropAlert {
+        name: StreamName,
+        if_exists: bool,
+    },
+    PausePipeline {
+        name: StreamName,
+    },
+    ResumePipeline {
+        name: StreamName,
+    },
+    ShowStreams,
+    ShowPipelines,
+    ShowAlerts,
+    Describe {
+        name: StreamName,
+    },
+    /// Anything that returns rows. Flink's spelling of window functions is already rewritten to ours.
+    Query(String),
+}
+
+impl Statement {
+    /// Whether running it changes something, which needs more than the right to read.
+    pub fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            Statement::ShowStreams
+                | Statement::ShowPipelines
+                | Statement::ShowAlerts
+                | Statement::Describe { .. }
+                | Statement::Query(_)
+        )
+    }
+
+    /// The words with which the statement begins, for messages and the audit: `CREATE STREAM`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Statement::CreateStream(_) => "CREATE STREAM",
+            Statement::CreatePipeline(_) => "CREATE PIPELINE",
+            Statement::CreateAlert(_) => "CREATE ALERT",
+            Statement::DropStream { .. } => "DROP STREAM",
+            Statement::DropPipeline { .. } => "DROP PIPELINE",
+            Statement::DropAlert { .. } => "DROP ALERT",
+            Statement::PausePipeline { .. } => "PAUSE PIPELINE",
+            Statement::ResumePipeline { .. } => "RESUME PIPELINE",
+            Statement::ShowStreams => "SHOW STREAMS",
+            Statement::ShowPipelines => "SHOW PIPELINES",
+            Statement::ShowAlerts => "SHOW ALERTS",
+            Statement::Describe { .. } => "DESCRIBE",
+            Statement::Query(_) => "SELECT",
+        }
+    }
+}
+
+/// `CREATE STREAM name (col TYPE [NOT NULL], …, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateStream {
+    pub name: StreamName,
+    pub if_not_exists: bool,
+    /// Properties only; `ts`, `device` and `site` may be listed and are checked, since every stream has them.
+    pub columns: Vec<Column>,
+    /// How far the watermark stays behind the largest event time; `None` when nothing was said.
+    pub watermark_delay_us: Option<i64>,
+    /// The statement as written.
+    pub text: String,
+}
+
+/// A property column of `CREATE STREAM`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    pub name: String,
+    pub ty: ValueType,
+    pub required: bool,
+}
+
+/// `CREATE [OR REPLACE] PIPELINE name INTO stream [ALLOWED LATENESS INTERVAL …] AS SELECT …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreatePipeline {
+    pub name: StreamName,
+    pub into: StreamName,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub select: Select,
+    /// The statement as written.
+    pub text: String,
+}
+
+/// `CREATE [OR REPLACE] ALERT name SEVERITY warning [KEY column] [ALLOWED LATENESS …] AS SELECT …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAlert {
+    pub name: StreamName,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub severity: Severity,
+    /// The output column that tells one alert from another; `device` when nothing was said.
+    pub key: Option<String>,
+    pub select: Select,
+    /// The statement as written.
+    pub text: String,
+}
+
+/// The continuous query of a pipeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Select {
+    /// From `SELECT` to the end of the statement, in our spelling, every character at its place in the original.
+    pub text: String,
+    /// Where the text begins in what the person wrote.
+    pub at: Position,
+    /// How long after its end a window still takes rows, beyond the watermark; also delays its result.
+    pub allowed_lateness_us: i64,
+}
+
+impl Select {
+    /// A query that stands alone.
+    pub fn bare(text: impl Into<String>) -> Select {
+        Select { text: text.into(), at: Position::START, allowed_lateness_us: 0 }
+    }
+}
+
+/// Reads the statements of a text, separated by `;`.
+pub fn parse(sql: &str) -> Result<Vec<Statement>, ParseError> {
+    let mut cursor = Cursor::new(sql)?;
+    let mut statements = Vec::new();
+    loop {
+        while cursor.take_semicolon() {}
+        if cursor.is_at_end() {
+            return Ok(statements);
+        }
+        statements.push(statement(&mut cursor)?);
+        if !cursor.is_at_end() && !cursor.take_semicolon() {
+            return Err(cursor.expected("`;` or the end", None));
+        }
+    }
+}
+
+/// Reads a text that must hold exactly one statement.
+pub fn parse_one(sql: &str) -> Result<Statement, ParseError> {
+    let mut statements = parse(sql)?;
+    match statements.len() {
+        1 => Ok(statements.remove(0)),
+        0 => Err(ParseError::at(Position::START, "a statement", "nothing", None)),
+        count => Err(ParseError::at(
+            Position::START,
+            "one statement",
+            format!("{count} statements"),
+            Some("run them one after the other".to_owned()),
+        )),
+    }
+}
+
+fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    if cursor.is_query_start() {
+        return Ok(Statement::Query(cursor.rest_of_statement()?.0));
+    }
+    let start = cursor.mark();
+    let Some(verb) = cursor.take_any_word() else {
+        return Err(cursor.expected("a statement", Some(KNOWN)));
+    };
+    match verb.as_str() {
+        "CREATE" => create::create(cursor, start),
+        "DROP" => drop_statement(cursor),
+        "PAUSE" => {
+            pipeline_word(cursor)?;
+            Ok(Statement::PausePipeline { name: cursor.stream_name("the pipeline's name")? })
+        }
+        "RESUME" => {
+            pipeline_word(cursor)?;
+            Ok(Statement::ResumePipeline { name: cursor.stream_name("the pipeline's name")? })
+        }
+        "SHOW" if cursor.take_word("STREAMS") || cursor.take_word("TABLES") => Ok(Statement::ShowStreams),
+        "SHOW" if cursor.take_word("PIPELINES") => Ok(Statement::ShowPipelines),
+        "SHOW" if cursor.take_word("ALERTS") => Ok(Statement::ShowAlerts),
+        "SHOW" => Err(cursor.expected("STREAMS, PIPELINES or ALERTS", None)),
+        "DESCRIBE" | "DESC" => {
+            let _ = cursor.take_word("STREAM") || cursor.take_word("PIPELINE") || cursor.take_word("ALERT");
+            Ok(Statement::Describe { name: cursor.stream_name("a stream's or pipeline's name")? })
+        }
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "ALTER" => Err(cursor.error_at(
+            start,
+            "a statement",
+            format!("`{verb}`"),
+            Some("streams are filled by devices and pipelines; rows are never changed by SQL".to_owned()),
+        )),
+        _ => Err(cursor.error_at(start, "a statement", format!("`{verb}`"), Some(KNOWN.to_owned()))),
+    }
+}
+
+const KNOWN: &str =
+    "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, SHOW and DESCRIBE are known";
+
+fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
+    match cursor.take_word("PIPELINE") || cursor.take_word("ALERT") {
+        true => Ok(()),
+        false => Err(cursor.expected("PIPELINE or ALERT", None)),
+    }
+}
+
+fn drop_statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    let kind = ["STREAM", "PIPELINE", "ALERT"].into_iter().find(|kind| cursor.take_word(kind));
+    let Some(kind) = kind else {
+        return Err(cursor.expected("STREAM, PIPELINE or ALERT", None));
+    };
+    let if_exists = cursor.take_words(&["IF", "EXISTS"])?;
+    let name = cursor.stream_name("a name")?;
+    Ok(match kind {
+        "STREAM" => Statement::DropStream { name, if_exists },
+        "PIPELINE" => Statement::DropPipeline { name, if_exists },
+        _ => Statement::DropAlert { name, if_exists },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! The spelling of Flink and SQL:2016 for window functions, turned into ours.
+//!
+//! `TABLE(TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND))` becomes `TUMBLE(s, ts, INTERVAL '10' SECOND)`
+//! by blanking out the words that are too many; no character moves, so errors keep their line and column.
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::cursor::word_is;
+
+/// Window functions whose arguments may be written as tables and descriptors.
+const WINDOW_FUNCTIONS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
+
+/// The ranges of tokens (first, last) that must be blanked out, from the back, so that they can be applied in order.
+pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
+    let mut removed = Vec::new();
+    for at in 0..tokens.len() {
+        let is_function = WINDOW_FUNCTIONS.iter().any(|name| word(tokens, at, name));
+        if is_function && is(tokens, at + 1, &Token::LParen) {
+            if let Some(close) = closing(tokens, at + 1) {
+                wrapper(tokens, at, close, &mut removed);
+                arguments(tokens, at + 2, close, &mut removed);
+            }
+        }
+    }
+    removed.sort_unstable_by(|a, b| b.cmp(a));
+    removed
+}
+
+/// `TABLE(` before the function and the `)` behind it.
+fn wrapper(tokens: &[TokenWithSpan], function: usize, close: usize, removed: &mut Vec<(usize, usize)>) {
+    let is_wrapped = function >= 2
+        && word(tokens, function - 2, "TABLE")
+        && is(tokens, function - 1, &Token::LParen)
+        && is(tokens, close + 1, &Token::RParen);
+    if is_wrapped {
+        removed.push((function - 2, function - 1));
+        removed.push((close + 1, close + 1));
+    }
+}
+
+/// `TABLE s` → `s` and `DESCRIPTOR(ts)` → `ts` between the parentheses of the function.
+fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut Vec<(usize, usize)>) {
+    for at in from..close {
+        let begins_argument = at == from || is(tokens, at - 1, &Token::Comma);
+        if begins_argument && word(tokens, at, "TABLE") && !is(tokens, at + 1, &Token::LParen) {
+            removed.push((at, at));
+        }
+        if word(tokens, at, "DESCRIPTOR")
+            && is(tokens, at + 1, &Token::LParen)
+            && is(tokens, at + 3, &Token::RParen)
+        {
+            removed.push((at, at + 1));
+            removed.push((at + 3, at + 3));
+        }
+    }
+}
+
+/// The index of the parenthesis that closes the one at `open`.
+fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
+    let mut depth = 0_i32;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+fn word(tokens: &[TokenWithSpan], at: usize, wanted: &str) -> bool {
+    word_is(tokens.get(at).map(|token| &token.token), wanted)
+}
+
+fn is(tokens: &[TokenWithSpan], at: usize, wanted: &Token) -> bool {
+    tokens.get(at).map(|token| &token.token) == Some(wanted)
+}

@@ -1,0 +1,148 @@
+use super::*;
+
+fn one(sql: &str) -> Statement {
+    parse_one(sql).unwrap()
+}
+
+fn error(sql: &str) -> String {
+    parse(sql).unwrap_err().to_string()
+}
+
+#[test]
+fn streams_are_declared_with_columns_and_a_watermark() {
+    let sql = "CREATE STREAM homes (ts TIMESTAMP(3), device TEXT, \"Power\" DOUBLE PRECISION NOT NULL, `status` VARCHAR(10),
+        seq BIGINT, WATERMARK FOR ts AS ts - INTERVAL '1' MINUTE)";
+    let Statement::CreateStream(stream) = one(sql) else { panic!() };
+    assert_eq!(stream.name.as_str(), "homes");
+    let columns: Vec<_> = stream.columns.iter().map(|c| (c.name.as_str(), c.ty, c.required)).collect();
+    let expected = [
+        ("Power", ValueType::Float, true),
+        ("status", ValueType::Text, false),
+        ("seq", ValueType::Int, false),
+    ];
+    assert_eq!(columns, expected);
+    assert_eq!(stream.watermark_delay_us, Some(60_000_000));
+    assert_eq!(stream.text, sql);
+}
+
+#[test]
+fn a_pipeline_keeps_its_query_and_where_it_stood() {
+    let sql = "-- hourly\nCREATE OR REPLACE PIPELINE hourly INTO home.hourly\n  ALLOWED LATENESS INTERVAL '2 minutes' AS\n  SELECT device FROM homes;";
+    let Statement::CreatePipeline(pipeline) = one(sql) else { panic!() };
+    assert!(pipeline.or_replace);
+    assert_eq!((pipeline.name.as_str(), pipeline.into.as_str()), ("hourly", "home.hourly"));
+    assert_eq!(pipeline.select.text, "SELECT device FROM homes");
+    assert_eq!(pipeline.select.at, Position { line: 4, column: 3 });
+    assert_eq!(pipeline.select.allowed_lateness_us, 120_000_000);
+}
+
+#[test]
+fn alerts_carry_severity_and_key() {
+    let sql = "CREATE ALERT hot SEVERITY critical KEY site AS SELECT * FROM homes WHERE t > 90";
+    let Statement::CreateAlert(alert) = one(sql) else { panic!() };
+    assert_eq!((alert.severity, alert.key.as_deref()), (Severity::Critical, Some("site")));
+    let Statement::CreateAlert(alert) = one("create alert hot as select 1 from s") else { panic!() };
+    assert_eq!((alert.severity, alert.key), (Severity::Warning, None));
+}
+
+#[test]
+fn short_statements_are_known() {
+    let name: StreamName = "a".parse().unwrap();
+    assert_eq!(one("drop stream if exists a"), Statement::DropStream { name: name.clone(), if_exists: true });
+    assert_eq!(one("PAUSE PIPELINE a"), Statement::PausePipeline { name: name.clone() });
+    assert_eq!(one("RESUME PIPELINE a;"), Statement::ResumePipeline { name: name.clone() });
+    assert_eq!(one("SHOW ALERTS"), Statement::ShowAlerts);
+    assert_eq!(one("DESCRIBE a"), Statement::Describe { name });
+    assert_eq!(one("select 1;"), Statement::Query("select 1".into()));
+}
+
+#[test]
+fn several_statements_are_separated_by_semicolons_also_inside_strings() {
+    let statements = parse("select ';' ; -- nothing;\n show streams;;").unwrap();
+    assert_eq!(statements, [Statement::Query("select ';'".into()), Statement::ShowStreams]);
+}
+
+#[test]
+fn the_spelling_of_flink_is_rewritten_in_place() {
+    let flink =
+        "SELECT device FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY device";
+    let Statement::Query(text) = one(flink) else { panic!() };
+    let words: Vec<_> = text.split_whitespace().collect();
+    let expected = "SELECT device FROM TUMBLE( src, ts , INTERVAL '10' SECOND) GROUP BY device";
+    assert_eq!(words.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!(text.find("GROUP"), flink.find("GROUP"));
+    let nested = "SELECT * FROM TABLE(TUMBLE((SELECT * FROM TABLE(TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '1' SECOND))), DESCRIPTOR(ts), INTERVAL '10' SECOND))";
+    let Statement::Query(text) = one(nested) else { panic!() };
+    assert!(!text.contains("TABLE") && !text.contains("DESCRIPTOR"), "{text}");
+}
+
+#[test]
+fn errors_name_the_place_what_was_expected_and_a_way_on() {
+    let cases = [
+        (
+            "CREATE STREAM s (\n  a WIBBLE)",
+            "line 2, column 5: expected a type, found `WIBBLE`; hint: BOOLEAN",
+        ),
+        (
+            "CREATE PIPELINE p AS SELECT 1",
+            "line 1, column 19: expected INTO, found `AS`; hint: CREATE PIPELINE",
+        ),
+        ("CREATE TABLE t (a INT)", "line 1, column 8: expected STREAM, PIPELINE or ALERT, found `TABLE`"),
+        ("DELETE FROM s", "line 1, column 1: expected a statement, found `DELETE`; hint: streams are filled"),
+        ("CREATE STREAM S-1 (a INT)", "line 1, column 16: expected `(` and the columns, found `-`"),
+        (
+            "CREATE STREAM \"Sé\" (a INT)",
+            "line 1, column 15: expected the stream's name, found `Sé`; hint: stream name",
+        ),
+        ("CREATE STREAM s (ts BIGINT)", "line 1, column 18: expected `ts TIMESTAMP`"),
+        ("CREATE STREAM s (_id TEXT)", "line 1, column 18: expected a column's name, found `_id`"),
+        ("CREATE STREAM s (a INT, a INT)", "line 1, column 25: expected another column, found `a` again"),
+        ("CREATE STREAM s (WATERMARK FOR t AS t)", "line 1, column 32: expected `ts`, found `t`"),
+        (
+            "CREATE STREAM s (WATERMARK FOR ts AS ts - INTERVAL '1' MONTH)",
+            "line 1, column 52: expected a length",
+        ),
+        ("CREATE STREAM s (a INT", "line 1, column 23: expected `,` or `)`, found the end of the text"),
+        ("CREATE ALERT a SEVERITY mild AS SELECT 1", "line 1, column 25: expected info, warning or critical"),
+        ("SELECT 'abc", "line 1, column 8: expected SQL, found what cannot be read"),
+        ("SHOW streams streams", "line 1, column 14: expected `;` or the end, found `streams`"),
+        ("SELECT (1", "expected `)`, found the end of the text; hint: a parenthesis is not closed"),
+        ("CREATE PIPELINE p INTO q AS DROP", "line 1, column 29: expected SELECT, found `DROP`"),
+    ];
+    for (sql, expected) in cases {
+        let error = error(sql);
+        assert!(error.contains(expected), "{sql}\n  got      {error}\n  expected {expected}");
+    }
+}
+
+#[test]
+fn lengths_of_time_are_read_with_their_units() {
+    let check = |text: &str, micros: i64| assert_eq!(interval::parse_length(text), Ok(micros), "{text}");
+    check("5 SECOND", 5_000_000);
+    check("0.5 seconds", 500_000);
+    check("1 hour 30 minutes", 5_400_000_000);
+    check("250 milliseconds", 250_000);
+    check("250 ms", 250_000);
+    check("2 days", 172_800_000_000);
+    for bad in ["", "5", "five seconds", "-5 seconds", "1 month", "nan seconds", "1e300 days", "3 wibbles"] {
+        assert!(interval::parse_length(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn no_text_makes_the_parser_panic() {
+    let pieces = [
+        "CREATE", "STREAM", "(", ")", "a", "INT", ",", ";", "'", "\"", "\n", "é", "TABLE(", "TUMBLE(", "AS",
+        "SELECT", "INTERVAL", "'5'",
+    ];
+    let mut seed = 7_u64;
+    for _ in 0..5_000 {
+        let mut text = String::new();
+        for _ in 0..12 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
+            text.push(' ');
+        }
+        let _ = parse(&text);
+    }
+}
