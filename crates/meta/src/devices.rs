@@ -42,7 +42,12 @@ pub trait Devices: Send + Sync {
     /// when it had none.
     async fn register_device(&self, device: NewDevice) -> Result<Device>;
     async fn set_device_state(&self, tenant: &TenantId, id: &DeviceId, state: Approval) -> Result<Device>;
-    async fn set_device_site(&self, tenant: &TenantId, id: &DeviceId, site: Option<&SiteId>) -> Result<Device>;
+    async fn set_device_site(
+        &self,
+        tenant: &TenantId,
+        id: &DeviceId,
+        site: Option<&SiteId>,
+    ) -> Result<Device>;
     /// Moves `last_seen` forward, never back; unknown devices are skipped. A power cut may lose the last of these.
     async fn touch_devices(&self, seen: &[Seen]) -> Result<()>;
 }

@@ -40,7 +40,9 @@ pub enum MetaError {
 impl MetaError {
     pub fn class(&self) -> ErrorClass {
         match self {
-            MetaError::NotFound { .. } | MetaError::Conflict { .. } | MetaError::Password(_) => ErrorClass::User,
+            MetaError::NotFound { .. } | MetaError::Conflict { .. } | MetaError::Password(_) => {
+                ErrorClass::User
+            }
             MetaError::Newer { .. } | MetaError::Database { .. } | MetaError::Environment { .. } => {
                 ErrorClass::Environment
             }

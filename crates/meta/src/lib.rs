@@ -3,7 +3,8 @@
 //!
 //! Readings never pass here; the log holds them. What is here is small, is changed in transactions, and
 //! must survive everything. Each noun has a module with its types and a trait; [`Meta`] is all of them
-//! together, and is what other crates hold as `Arc<dyn Meta>`. SQLite keeps it in one file.
+//! together, and is what other crates hold as `Arc<dyn Meta>`. [`SqliteMeta`] keeps it in one file;
+//! [`conformance`] says what any other implementation has to do as well.
 //!
 //! A consumer of the log that writes here hands in its offset with the effect (`commit`), and both become
 //! durable in one transaction: that is how an effect happens exactly once although the log is read again
@@ -12,6 +13,7 @@
 //! No tenant sees another's rows: what belongs to a tenant is asked for with the tenant's name.
 
 mod alerts;
+pub mod conformance;
 mod consumers;
 mod devices;
 mod error;
@@ -21,6 +23,7 @@ mod pipelines;
 mod quarantine;
 mod secrets;
 mod settings;
+mod sqlite;
 mod streams;
 mod tokens;
 mod twin;
@@ -35,6 +38,7 @@ pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, Pip
 pub use quarantine::{Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage};
 pub use secrets::{PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, PasswordError, check_password};
 pub use settings::Settings;
+pub use sqlite::SqliteMeta;
 pub use streams::{Approval, NewStream, Origin, StreamEntry, Streams};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo, Tokens};
 pub use twin::{TwinRow, TwinRows};

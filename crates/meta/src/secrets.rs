@@ -64,8 +64,10 @@ pub(crate) fn random_id() -> Result<String> {
 }
 
 fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes)
-        .map_err(|source| MetaError::Environment { doing: "draw random bytes", source: source.to_string().into() })
+    getrandom::fill(bytes).map_err(|source| MetaError::Environment {
+        doing: "draw random bytes",
+        source: source.to_string().into(),
+    })
 }
 
 /// What is stored of a secret.

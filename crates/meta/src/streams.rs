@@ -1,5 +1,8 @@
 //! Streams and the versions of their schemas.
 
+use std::fmt;
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use springhouse_model::{StreamKey, TenantId, Timestamp};
@@ -14,6 +17,32 @@ pub enum Approval {
     Pending,
     Approved,
     Refused,
+}
+
+impl Approval {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Approval::Pending => "pending",
+            Approval::Approved => "approved",
+            Approval::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Approval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Approval {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Approval, String> {
+        [Approval::Pending, Approval::Approved, Approval::Refused]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is not a state; hint: pending, approved or refused"))
+    }
 }
 
 /// Where a stream comes from.

@@ -46,8 +46,12 @@ pub trait Tokens: Send + Sync {
     /// False when the tenant has no such token.
     async fn revoke_token(&self, tenant: &TenantId, id: &str) -> Result<bool>;
     /// Revokes the tokens of a device, but for `keep`; returns how many there were.
-    async fn revoke_device_tokens(&self, tenant: &TenantId, device: &DeviceId, keep: Option<&str>)
-    -> Result<u64>;
+    async fn revoke_device_tokens(
+        &self,
+        tenant: &TenantId,
+        device: &DeviceId,
+        keep: Option<&str>,
+    ) -> Result<u64>;
     /// The tokens of a tenant that are valid or expired but not revoked, oldest first.
     async fn tokens(&self, tenant: &TenantId) -> Result<Vec<TokenInfo>>;
 }

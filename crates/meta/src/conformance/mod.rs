@@ -1,0 +1,1 @@
+//! What every implementation of [`Meta`](crate::Meta) has to do.
