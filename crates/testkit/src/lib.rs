@@ -3,11 +3,12 @@
 //! Everything up to [`Publisher`] is a pure model: no clock, no network, and the same seed gives the same bytes.
 //! The way of a reading: [`weather`] and [`solar`] give the day, [`house`] answers with heat, [`appliance`] and
 //! [`occupancy`] with people, [`Home`] turns that into the readings of its devices, [`faults`] spoil some of them,
-//! and [`Publisher`] carries them to a hub over real MQTT, as devices do.
+//! and [`Publisher`] carries them to a hub over real MQTT, as devices do. [`Fleet`] runs many homes beside real time.
 
 pub mod appliance;
 pub mod events;
 pub mod faults;
+mod fleet;
 mod home;
 pub mod house;
 pub mod noise;
@@ -20,6 +21,7 @@ pub mod solar;
 pub mod weather;
 
 pub use faults::{Fault, FaultKind};
+pub use fleet::{Fleet, FleetOptions};
 pub use home::{Home, HomeOptions};
 pub use pace::Pace;
 pub use publisher::{Counters, Publisher, PublisherError, PublisherOptions};

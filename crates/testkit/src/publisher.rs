@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Reading;
@@ -50,7 +51,15 @@ pub struct Publisher {
     client: AsyncClient,
     client_id: String,
     counters: Arc<Counters>,
+    own: Arc<Own>,
     pump: JoinHandle<()>,
+}
+
+/// Of one connection, to know when everything has arrived.
+#[derive(Default)]
+struct Own {
+    published: AtomicU64,
+    answered: watch::Sender<u64>,
 }
 
 impl Publisher {
@@ -63,8 +72,9 @@ impl Publisher {
         mqtt.set_session_expiry_interval(Some(600));
         mqtt.set_connection_timeout(5);
         let (client, events) = AsyncClient::new(mqtt, QUEUE);
-        let pump = tokio::spawn(pump(events, Arc::clone(&counters)));
-        Publisher { client, client_id: options.client_id, counters, pump }
+        let own = Arc::new(Own::default());
+        let pump = tokio::spawn(pump(events, Arc::clone(&counters), Arc::clone(&own)));
+        Publisher { client, client_id: options.client_id, counters, own, pump }
     }
 
     /// Hands a reading to the connection; waits while [`QUEUE`] readings are on their way.
@@ -79,7 +89,16 @@ impl Publisher {
             .await
             .map_err(|_| PublisherError::Closed { client_id: self.client_id.clone() })?;
         self.counters.published.fetch_add(1, Ordering::Relaxed);
+        self.own.published.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Waits until everything that was published has been answered.
+    pub async fn delivered(&self) -> Result<(), PublisherError> {
+        let published = self.own.published.load(Ordering::Relaxed);
+        let mut answered = self.own.answered.subscribe();
+        let all = answered.wait_for(|answered| *answered >= published).await;
+        all.map(|_| ()).map_err(|_| PublisherError::Closed { client_id: self.client_id.clone() })
     }
 
     /// Says goodbye and ends the connection.
@@ -94,7 +113,7 @@ impl Publisher {
 }
 
 /// Drives the connection until it is closed on purpose.
-async fn pump(mut events: EventLoop, counters: Arc<Counters>) {
+async fn pump(mut events: EventLoop, counters: Arc<Counters>, own: Arc<Own>) {
     let mut rng = StdRng::from_os_rng();
     let mut failures = 0_u32;
     let mut leaving = false;
@@ -113,6 +132,7 @@ async fn pump(mut events: EventLoop, counters: Arc<Counters>) {
                 );
                 let counter = if refused { &counters.refused } else { &counters.acknowledged };
                 counter.fetch_add(1, Ordering::Relaxed);
+                own.answered.send_modify(|answered| *answered += 1);
             }
             Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => leaving = true,
             Ok(_) => {}
