@@ -1,0 +1,187 @@
+//! Builders that can forget: rows of a refused message are cut off again.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, NullBufferBuilder, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::error::ArrowError;
+use springhouse_model::ValueType;
+
+/// Rows that a fresh builder has room for.
+const ROWS_INITIAL: usize = 256;
+
+/// The values of a column; a null row holds a zero or an empty text.
+#[derive(Debug)]
+pub(super) enum Values {
+    Bool(BooleanBufferBuilder),
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Text(Text),
+    Time(Vec<i64>),
+}
+
+/// A column of a property. Rows at its end that have no value are filled in only when a later row has one.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub required: bool,
+    pub values: Values,
+    nulls: NullBufferBuilder,
+    len: usize,
+}
+
+impl Column {
+    pub fn new(ty: ValueType, required: bool) -> Column {
+        let values = match ty {
+            ValueType::Bool => Values::Bool(BooleanBufferBuilder::new(ROWS_INITIAL)),
+            ValueType::Int => Values::Int(Vec::with_capacity(ROWS_INITIAL)),
+            ValueType::Float => Values::Float(Vec::with_capacity(ROWS_INITIAL)),
+            ValueType::Text => Values::Text(Text::new()),
+            ValueType::Time => Values::Time(Vec::with_capacity(ROWS_INITIAL)),
+        };
+        Column { required, values, nulls: NullBufferBuilder::new(ROWS_INITIAL), len: 0 }
+    }
+
+    /// Whether the row has its value already.
+    pub fn has(&self, row: usize) -> bool {
+        self.len > row
+    }
+
+    /// Makes `row` the next one to be pushed and counts it as a value; the caller pushes it into `values`.
+    #[inline]
+    pub fn begin_value(&mut self, row: usize) {
+        if self.len < row {
+            self.pad(row);
+        }
+        self.nulls.append_non_null();
+        self.len = row + 1;
+    }
+
+    #[cold]
+    fn pad(&mut self, len: usize) {
+        let missing = len - self.len;
+        match &mut self.values {
+            Values::Bool(bits) => bits.append_n(missing, false),
+            Values::Int(values) | Values::Time(values) => values.resize(len, 0),
+            Values::Float(values) => values.resize(len, 0.0),
+            Values::Text(text) => text.pad(missing),
+        }
+        self.nulls.append_n_nulls(missing);
+        self.len = len;
+    }
+
+    /// Forgets all rows from `len` on, also a value that was begun but not pushed.
+    pub fn truncate(&mut self, len: usize) {
+        if self.len <= len {
+            return;
+        }
+        match &mut self.values {
+            Values::Bool(bits) => bits.truncate(len),
+            Values::Int(values) | Values::Time(values) => values.truncate(len),
+            Values::Float(values) => values.truncate(len),
+            Values::Text(text) => text.truncate(len),
+        }
+        self.nulls.truncate(len);
+        self.len = len;
+    }
+
+    pub fn finish(mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+        if self.len < rows {
+            self.pad(rows);
+        }
+        let nulls = self.nulls.finish();
+        Ok(match self.values {
+            Values::Bool(mut bits) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
+            Values::Int(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
+            Values::Float(values) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
+            Values::Text(text) => text.finish(nulls)?,
+            Values::Time(values) => time_array(values, nulls)?,
+        })
+    }
+}
+
+pub(super) fn time_array(values: Vec<i64>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(TimestampMicrosecondArray::try_new(values.into(), nulls)?.with_timezone("UTC")))
+}
+
+/// Texts one after the other, with the end of each.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub bytes: Vec<u8>,
+    offsets: Vec<i32>,
+}
+
+impl Text {
+    pub fn new() -> Text {
+        let mut offsets = Vec::with_capacity(ROWS_INITIAL + 1);
+        offsets.push(0);
+        Text { bytes: Vec::with_capacity(ROWS_INITIAL * 8), offsets }
+    }
+
+    #[inline]
+    pub fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end_value();
+    }
+
+    /// Ends a text whose bytes were appended one by one. Bytes are bounded far below 2 GiB by the queue's bound.
+    #[inline]
+    pub fn end_value(&mut self) {
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    fn pad(&mut self, missing: usize) {
+        let end = self.bytes.len() as i32;
+        self.offsets.resize(self.offsets.len() + missing, end);
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.offsets.truncate(len + 1);
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.bytes.truncate(end as usize);
+    }
+
+    pub fn finish(self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(self.bytes), nulls)?))
+    }
+}
+
+/// A system column of texts: the same for all rows of a message, or absent for all.
+#[derive(Debug)]
+pub(super) struct OptionalText {
+    text: Text,
+    nulls: NullBufferBuilder,
+}
+
+impl OptionalText {
+    pub fn new() -> OptionalText {
+        OptionalText { text: Text::new(), nulls: NullBufferBuilder::new(ROWS_INITIAL) }
+    }
+
+    #[inline]
+    pub fn push(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => {
+                self.text.push(value);
+                self.nulls.append_non_null();
+            }
+            None => {
+                self.text.end_value();
+                self.nulls.append_null();
+            }
+        }
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.text.truncate(len);
+        self.nulls.truncate(len);
+    }
+
+    pub fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+        let nulls = self.nulls.finish();
+        self.text.finish(nulls)
+    }
+}
