@@ -1,0 +1,190 @@
+//! Effects of consumers of the log: files, alerts, quarantine and last values, each with its offset.
+
+use std::sync::Arc;
+
+use springhouse_model::{ManualClock, Severity, TenantId};
+
+use super::{START, key, message, new_stream, tenant, twin_row};
+use crate::{AlertEvent, AlertFilter, LakeFile, Meta, MetaError, QuarantineFilter, Result};
+
+pub(super) fn alert(tenant: &TenantId, id: &str) -> AlertEvent {
+    AlertEvent {
+        id: id.to_owned(),
+        tenant: tenant.clone(),
+        alert: "freezer_warm".to_owned(),
+        severity: Severity::Critical,
+        key: "d1".to_owned(),
+        at: START,
+        row: serde_json::json!({"device": "d1", "temperature": -3.5}),
+        acknowledged_at: None,
+        acknowledged_by: None,
+    }
+}
+
+fn file(stream_id: u32, path: &str, hour: i64) -> LakeFile {
+    let min_ts = START.plus_micros(hour * super::HOUR_US);
+    LakeFile {
+        id: 0,
+        stream_id,
+        path: path.to_owned(),
+        rows: 10,
+        bytes: 1_000,
+        min_ts,
+        max_ts: min_ts.plus_micros(super::HOUR_US - 1),
+        min_device: Some("d1".to_owned()),
+        max_device: None,
+        schema_version: 1,
+        first_offset: 3,
+        last_offset: 7,
+        level: 0,
+        created_at: START,
+    }
+}
+
+pub async fn offsets_never_move_back(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    assert_eq!(meta.offset("lake").await?, None);
+    for offset in [0, 5, 5, 9] {
+        meta.set_offset("lake", offset).await?;
+    }
+    let back = meta.set_offset("lake", 8).await;
+    assert!(matches!(back, Err(MetaError::Stale { stored: 9, offered: 8, .. })), "{back:?}");
+    assert_eq!(meta.offset("lake").await?, Some(9));
+    assert_eq!(meta.offset("twin").await?, None);
+    meta.forget_consumer("lake").await?;
+    assert_eq!(meta.offset("lake").await?, None);
+    Ok(())
+}
+
+pub async fn a_refused_commit_leaves_no_effect(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let tenant = tenant("main");
+    let stream = meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id;
+    meta.set_offset("late", 100).await?;
+    let late = Some(("late", 99));
+    assert!(meta.add_files(&[file(stream, "a", 0)], &[], late).await.is_err());
+    assert!(meta.record_alerts(&[alert(&tenant, "a1")], late).await.is_err());
+    assert!(meta.quarantine_put(&[message(&tenant, "m1", START)], late).await.is_err());
+    assert!(meta.twin_put(&[twin_row(&tenant, "power", 1.into(), 1)], late).await.is_err());
+    assert!(meta.all_files().await?.is_empty());
+    assert!(meta.alerts(&tenant, &AlertFilter::default(), 9).await?.is_empty());
+    assert!(meta.quarantine_counts(&tenant).await?.is_empty());
+    assert!(meta.twin_load().await?.is_empty());
+    Ok(())
+}
+
+pub async fn files_are_replaced_all_or_nothing(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let key = key(&tenant("main"), "meter");
+    let stream = meta.create_stream(new_stream(key.clone())).await?.id;
+    let flushed = [file(stream, "a", 0), file(stream, "b", 5), file(stream + 1, "c", 0)];
+    let added = meta.add_files(&flushed, &[], Some(("lake", 8))).await?;
+    assert_eq!(added.without_stream, ["c"]);
+    let ids: Vec<_> = added.added.iter().map(|file| file.id).collect();
+    assert_eq!(meta.all_files().await?, added.added);
+    assert_eq!(meta.offset("lake").await?, Some(8));
+
+    let hour = |hour: i64| START.plus_micros(hour * super::HOUR_US);
+    let found = meta.files(stream, hour(1), hour(5)).await?;
+    assert_eq!(
+        found.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
+        ["b"],
+        "bounds are inclusive"
+    );
+    assert_eq!(meta.files(stream, hour(0), hour(9)).await?.len(), 2);
+
+    let merged = [LakeFile { level: 1, ..file(stream, "d", 0) }];
+    let gone = meta.add_files(&merged, &[ids[0], 999], None).await;
+    assert!(matches!(gone, Err(MetaError::Conflict { .. })));
+    assert_eq!(meta.all_files().await?.len(), 2, "a failed replacement removes nothing");
+    let merged = meta.add_files(&merged, &ids, None).await?.added;
+    assert!(merged[0].id > ids[1]);
+    assert_eq!(meta.all_files().await?, merged);
+    meta.drop_stream(&key).await?;
+    assert!(meta.all_files().await?.is_empty());
+    Ok(())
+}
+
+pub async fn alerts_are_recorded_once_and_acknowledged_once(
+    meta: Arc<dyn Meta>,
+    clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let first = [alert(&tenant, "a1"), AlertEvent { at: START.plus_micros(1), ..alert(&tenant, "a2") }];
+    assert_eq!(meta.record_alerts(&first, Some(("alerts", 1))).await?, ["a1", "a2"]);
+    let again = [alert(&tenant, "a2"), AlertEvent { at: START.plus_micros(2), ..alert(&tenant, "a3") }];
+    assert_eq!(meta.record_alerts(&again, Some(("alerts", 2))).await?, ["a3"]);
+
+    clock.advance_micros(10);
+    let acknowledged = meta.acknowledge_alert(&tenant, "a1", "ada").await?;
+    clock.advance_micros(10);
+    assert_eq!(meta.acknowledge_alert(&tenant, "a1", "bob").await?, acknowledged);
+    assert_eq!(acknowledged.acknowledged_by.as_deref(), Some("ada"));
+    assert_eq!(acknowledged.acknowledged_at, Some(START.plus_micros(10)));
+
+    let listed = |filter: AlertFilter, limit: u32| {
+        let (meta, tenant) = (Arc::clone(&meta), tenant.clone());
+        async move {
+            let events = meta.alerts(&tenant, &filter, limit).await?;
+            Ok::<_, MetaError>(events.into_iter().map(|event| event.id).collect::<Vec<_>>())
+        }
+    };
+    assert_eq!(listed(AlertFilter::default(), 2).await?, ["a3", "a2"]);
+    let before = Some(START.plus_micros(1));
+    assert_eq!(listed(AlertFilter { before, ..AlertFilter::default() }, 9).await?, ["a1"]);
+    assert_eq!(listed(AlertFilter { open: true, ..AlertFilter::default() }, 9).await?, ["a3", "a2"]);
+    let counts = meta.alert_counts(&tenant).await?;
+    assert_eq!((counts.len(), counts[0].fired, counts[0].open), (1, 3, 2));
+    assert_eq!(counts[0].last_at, START.plus_micros(2));
+    Ok(())
+}
+
+pub async fn quarantine_is_listed_marked_and_purged(
+    meta: Arc<dyn Meta>,
+    _clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let mut third = message(&tenant, "m3", START.plus_micros(3));
+    (third.stream, third.device, third.reason) = (None, None, "unknown_stream".to_owned());
+    let messages =
+        [message(&tenant, "m1", START), message(&tenant, "m2", START.plus_micros(2)), third.clone()];
+    meta.quarantine_put(&messages, Some(("quarantine", 1))).await?;
+    meta.quarantine_put(&messages[..1], Some(("quarantine", 2))).await?;
+
+    let all = QuarantineFilter::default();
+    let listed = meta.quarantine_list(&tenant, &all, 9).await?;
+    assert_eq!(listed, [third.clone(), messages[1].clone(), messages[0].clone()]);
+    assert!(!format!("{listed:?}").contains("much"), "payloads stay out of logs");
+    let by_reason = QuarantineFilter { reason: Some("unknown_stream".to_owned()), ..all.clone() };
+    assert_eq!(meta.quarantine_list(&tenant, &by_reason, 9).await?, [third]);
+    let by_stream = QuarantineFilter { stream: messages[0].stream.clone(), ..all.clone() };
+    assert_eq!(meta.quarantine_list(&tenant, &by_stream, 1).await?, [messages[1].clone()]);
+
+    let replayed = ["m1".to_owned(), "unknown".to_owned()];
+    meta.quarantine_mark_replayed(&tenant, &replayed).await?;
+    assert_eq!(meta.quarantine_list(&tenant, &all, 9).await?.len(), 2);
+    assert_eq!(meta.quarantine_get(&tenant, &replayed).await?.len(), 1);
+    let counts = meta.quarantine_counts(&tenant).await?;
+    assert_eq!(counts.iter().map(|count| count.count).collect::<Vec<_>>(), [1, 1]);
+
+    let by_id = QuarantineFilter { ids: Some(vec!["m2".to_owned()]), ..all.clone() };
+    assert_eq!(meta.quarantine_purge(&tenant, &by_id).await?, 1);
+    let early = QuarantineFilter { before: Some(START.plus_micros(3)), with_replayed: true, ..all };
+    assert_eq!(meta.quarantine_purge(&tenant, &early).await?, 1);
+    assert_eq!(meta.quarantine_counts(&tenant).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn last_values_are_overwritten_and_forgotten(
+    meta: Arc<dyn Meta>,
+    _clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let first = [twin_row(&tenant, "power", 1.5.into(), 4), twin_row(&tenant, "state", "on".into(), 4)];
+    meta.twin_put(&first, Some(("twin", 5))).await?;
+    assert_eq!(meta.twin_load().await?, first);
+    let second = [twin_row(&tenant, "power", serde_json::Value::Null, 6)];
+    meta.twin_put(&second, Some(("twin", 7))).await?;
+    assert_eq!(meta.twin_load().await?, [second[0].clone(), first[1].clone()]);
+    assert_eq!(meta.offset("twin").await?, Some(7));
+    meta.twin_forget(&tenant, &first[0].stream).await?;
+    assert!(meta.twin_load().await?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Streams, devices, pipelines and settings.
+
+use std::sync::Arc;
+
+use springhouse_model::{ManualClock, ValueType};
+use springhouse_schema::{Field, Schema};
+
+use super::{START, key, new_device, new_pipeline, new_stream, tenant};
+use crate::{Approval, Meta, MetaError, NewDevice, Origin, PipelineState, Result, Seen};
+
+pub async fn streams_are_created_once(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let key = key(&tenant("main"), "meter");
+    let created = meta.create_stream(new_stream(key.clone())).await?;
+    assert_eq!((created.id, created.state, created.schema.version), (1, Approval::Pending, 1));
+    assert_eq!(created.created_at, START);
+
+    let mut other = new_stream(key.clone());
+    other.origin = Origin::Declared;
+    let again = meta.create_stream(other).await?;
+    assert_eq!((again.id, again.origin), (created.id, Origin::Inferred));
+
+    assert_eq!(meta.approve_stream(&key).await?.state, Approval::Approved);
+    meta.set_stream_timing(&key, 7, None).await?;
+    meta.set_stream_retention(&key, Some(9)).await?;
+    let found = meta.stream(&key).await?.expect("the stream");
+    assert_eq!((found.watermark_delay_us, found.idle_us, found.retention_us), (7, None, Some(9)));
+    assert_eq!(found.schema, created.schema);
+    assert_eq!(meta.streams(None).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn schemas_grow_by_one_version(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let key = key(&tenant("main"), "meter");
+    let first = meta.create_stream(new_stream(key.clone())).await?.schema;
+    let mut second = Schema { version: 2, ..first.clone() };
+    second.fields.push(Field::new("state", ValueType::Text));
+    assert_eq!(meta.put_schema(&key, &second).await?.schema, second);
+    assert_eq!(meta.put_schema(&key, &second).await?.schema, second, "repeating is fine");
+
+    let rival = Schema { version: 2, ..first.clone() };
+    for refused in [&rival, &first, &Schema { version: 4, ..second.clone() }] {
+        assert!(matches!(meta.put_schema(&key, refused).await, Err(MetaError::Conflict { .. })));
+    }
+    assert_eq!(meta.schemas(&key).await?, [first, second.clone()]);
+    assert_eq!(meta.stream(&key).await?.expect("the stream").schema, second);
+    Ok(())
+}
+
+pub async fn ids_are_never_given_twice(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let tenant = tenant("main");
+    let first = meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id;
+    assert!(meta.drop_stream(&key(&tenant, "meter")).await?);
+    assert!(meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id > first);
+
+    let first = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?.id;
+    assert!(meta.drop_pipeline(&tenant, "hourly").await?);
+    assert!(meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?.id > first);
+    Ok(())
+}
+
+pub async fn devices_are_registered_once_and_seen_forward(
+    meta: Arc<dyn Meta>,
+    _clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let device = meta.register_device(new_device(&tenant, "d1")).await?;
+    assert_eq!((device.state, device.last_seen), (Approval::Pending, None));
+    meta.set_device_state(&tenant, &device.id, Approval::Approved).await?;
+
+    let home = Some("home-1".parse().expect("a site's name"));
+    let again = meta.register_device(NewDevice { site: home.clone(), ..new_device(&tenant, "d1") }).await?;
+    assert_eq!(
+        (again.state, &again.site),
+        (Approval::Approved, &home),
+        "state stays, a missing site is filled in"
+    );
+    let elsewhere = Some("home-2".parse().expect("a site's name"));
+    let again =
+        meta.register_device(NewDevice { site: elsewhere.clone(), ..new_device(&tenant, "d1") }).await?;
+    assert_eq!(again.site, home);
+    assert_eq!(meta.set_device_site(&tenant, &device.id, elsewhere.as_ref()).await?.site, elsewhere);
+
+    let seen = |id: &str, micros: i64| Seen {
+        tenant: tenant.clone(),
+        device: id.parse().expect("a device's name"),
+        at: START.plus_micros(micros),
+    };
+    meta.touch_devices(&[seen("d1", 10), seen("d1", 5), seen("stranger", 1)]).await?;
+    let devices = meta.devices(&tenant).await?;
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0].last_seen, Some(START.plus_micros(10)));
+    Ok(())
+}
+
+pub async fn pipelines_count_their_versions(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    let tenant = tenant("main");
+    let created = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?;
+    let taken = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 2")).await;
+    assert!(matches!(taken, Err(MetaError::Conflict { .. })));
+
+    let same = meta.put_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?;
+    assert_eq!((same.id, same.version), (created.id, 1));
+    let changed = meta.put_pipeline(new_pipeline(&tenant, "hourly", "SELECT 2")).await?;
+    assert_eq!((changed.id, changed.version, changed.sql.as_str()), (created.id, 2, "SELECT 2"));
+
+    let failed = PipelineState::Failed { reason: "column `x` does not exist".to_owned() };
+    meta.set_pipeline_state(&tenant, "hourly", failed.clone()).await?;
+    assert_eq!(meta.pipeline(&tenant, "hourly").await?.expect("the pipeline").state, failed);
+    let unknown = meta.set_pipeline_state(&tenant, "daily", PipelineState::Paused).await;
+    assert!(matches!(unknown, Err(MetaError::NotFound { .. })));
+    assert_eq!(meta.pipelines(None).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn settings_are_kept(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+    assert_eq!(meta.setting("hub_id").await?, None);
+    meta.put_setting("hub_id", "a").await?;
+    meta.put_setting("hub_id", "b").await?;
+    assert_eq!(meta.setting("hub_id").await?.as_deref(), Some("b"));
+    Ok(())
+}
