@@ -1,0 +1,210 @@
+// What the hub answers under /api/v1. Times are RFC 3339 text unless a name ends in `_ms`.
+
+export interface Problem {
+  type?: string;
+  title: string;
+  status: number;
+  code?: string;
+  detail?: string;
+  hint?: string;
+  request_id?: string;
+}
+
+export interface Me {
+  signed_in: boolean;
+  setup_needed: boolean;
+  name: string | null;
+  scopes: Scope[];
+  tenant: string | null;
+}
+export type Scope = "admin" | "write" | "read" | "ingest";
+
+export interface Overview {
+  devices: number;
+  devices_online: number;
+  readings_per_minute: number;
+  ingest_to_page_ms_p99: number | null;
+  streams: number;
+  pipelines_running: number;
+  alerts_open: number;
+  quarantined: number;
+  outbound_connections: number;
+  started_at: string;
+  version: string;
+  energy: { solar_kw: number | null; home_kw: number | null; grid_kw: number | null } | null;
+  rooms: Room[];
+  activity: Activity[];
+}
+export interface Room {
+  site: string | null;
+  device: string;
+  temperature: number | null;
+  humidity: number | null;
+}
+export interface Activity {
+  at: string;
+  device: string | null;
+  text: string;
+  severity: Severity | null;
+}
+export type Severity = "info" | "warning" | "critical";
+
+export type Approval = "pending" | "approved" | "refused";
+
+export interface Column {
+  name: string;
+  type: string;
+  unit?: string | null;
+  system?: boolean;
+}
+export interface Stream {
+  name: string;
+  state: Approval;
+  origin: string | Record<string, unknown>;
+  schema_version: number;
+  columns: Column[];
+  rows: number;
+  rows_per_minute: number;
+  devices: number;
+  last_at: string | null;
+  bytes: number;
+  sql: string | null;
+}
+export interface SchemaVersion {
+  version: number;
+  created_at?: string | null;
+  json_schema: Record<string, unknown>;
+}
+
+export interface Device {
+  id: string;
+  site: string | null;
+  state: Approval;
+  streams: string[];
+  last_seen: string | null;
+  online: boolean;
+}
+export type Value = string | number | boolean | null;
+export interface Latest {
+  stream: string;
+  property: string;
+  value: Value;
+  unit: string | null;
+  ts: string;
+}
+export interface DeviceDetail extends Device {
+  latest: Latest[];
+}
+export interface NewDevice {
+  device: Device | string;
+  token: string;
+}
+/** Buckets of a numeric property; a bucket without a reading has nulls. */
+export interface Series {
+  ts: number[];
+  min: (number | null)[];
+  avg: (number | null)[];
+  max: (number | null)[];
+}
+
+export type Row = Record<string, unknown>;
+export interface Table {
+  columns: Column[];
+  rows: unknown[][];
+}
+export interface QueryResult extends Table {
+  row_count: number;
+  truncated: boolean;
+  took_ms: number;
+}
+export interface StatementResult {
+  statement: string;
+  message: string;
+}
+export interface Preview extends Table {
+  scanned: number;
+  late: number;
+  took_ms: number;
+}
+export interface TailFrame {
+  stream: string;
+  rows: Row[];
+  dropped: number;
+}
+
+export interface QuarantinedMessage {
+  id: string;
+  stream: string | null;
+  device: string | null;
+  received: string;
+  reason: string;
+  detail: string;
+  payload: string;
+  topic: string;
+}
+export interface Quarantine {
+  items: QuarantinedMessage[];
+  counts: { stream: string | null; reason: string; count: number }[];
+}
+export interface Replay {
+  replayed: number;
+  still_failing: number;
+}
+
+export interface Pipeline {
+  name: string;
+  kind: string;
+  into: string;
+  sql: string;
+  /** `running`, `paused` or `failed`; the reason is in `error`. */
+  state: string;
+  rows_in: number;
+  rows_out: number;
+  late: number;
+  rate_in: number;
+  lag_records: number;
+  lag_us: number | null;
+  watermark: string | null;
+  state_bytes: number;
+  error: string | null;
+}
+
+export interface AlertRule {
+  name: string;
+  severity: Severity;
+  sql: string;
+  state: string;
+  fired: number;
+  last_at: string | null;
+}
+export interface AlertEvent {
+  id: string;
+  alert: string;
+  severity: Severity;
+  key: string;
+  at: string;
+  row: Row;
+  acknowledged_at: string | null;
+  by: string | null;
+}
+export interface Alerts {
+  rules: AlertRule[];
+  events: AlertEvent[];
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  scopes: Scope[];
+  site?: string | null;
+  device?: string | null;
+  created_at?: string | null;
+  expires?: string | null;
+  last_used?: string | null;
+}
+export interface Connect {
+  mqtt: { host: string; port: number | null; tls_port: number | null };
+  http: { url: string };
+  topic_template: string;
+  ca_available: boolean;
+}

@@ -1,0 +1,1 @@
+export function ConnectScreen() { return null; }

@@ -1,0 +1,1 @@
+export function PipelineDraft() { return null; }

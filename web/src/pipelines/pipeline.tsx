@@ -1,0 +1,1 @@
+export function PipelineScreen() { return null; }

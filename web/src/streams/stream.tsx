@@ -1,0 +1,1 @@
+export function StreamScreen() { return null; }

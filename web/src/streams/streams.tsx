@@ -1,0 +1,1 @@
+export function Streams() { return null; }
