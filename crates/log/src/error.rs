@@ -1,7 +1,7 @@
 //! What can go wrong with a log. Cloneable, because one failed commit answers everyone who waited for it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use springhouse_model::ErrorClass;
@@ -41,6 +41,12 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// For `map_err`: says what was being done to which file.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
+        let path = path.to_owned();
+        move |source| LogError::Io { doing, path, source: Arc::new(source) }
+    }
+
     pub fn class(&self) -> ErrorClass {
         match self {
             LogError::TooLarge { .. } | LogError::Invalid { .. } => ErrorClass::Internal,

@@ -7,13 +7,26 @@
 //! [`Log`] is the contract, [`conformance`] its test suite, [`DiskLog`] the implementation of a hub and an edge,
 //! [`MemoryLog`] one for tests.
 
+mod bytes_in;
+pub mod conformance;
 mod contract;
 mod disk;
 mod disk_log;
 mod error;
+pub mod fuzz;
+mod group;
 mod memory;
+mod queue;
 mod reader;
 mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod shared;
+pub mod sim_disk;
+mod store;
+mod tail;
+mod writer;
 
 pub use contract::{Log, Stats};
 pub use disk::{Disk, DiskFile, FileDisk};

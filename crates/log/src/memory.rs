@@ -1,14 +1,15 @@
 //! A log without a disk: the same contract for tests of those who read and write one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use springhouse_model::{Clock, PARTITIONS, SystemClock, Timestamp};
+use springhouse_model::{Clock, SystemClock, Timestamp};
 use tokio::sync::watch;
 
 use crate::record::{check, number};
+use crate::segment::Counts;
 use crate::{Append, Log, LogError, Offset, Producer, Record, Stats};
 
 /// Keeps everything in memory, at most `retention_bytes` of it.
@@ -22,10 +23,9 @@ pub struct MemoryLog {
 #[derive(Default)]
 struct State {
     head: u64,
-    records: std::collections::VecDeque<Arc<Record>>,
+    records: VecDeque<Arc<Record>>,
     bytes: u64,
-    rows: Vec<u64>,
-    producers: HashMap<u64, u64>,
+    counts: Counts,
     holds: BTreeMap<String, Offset>,
     commits: u64,
     closed: bool,
@@ -39,9 +39,8 @@ impl Default for MemoryLog {
 
 impl MemoryLog {
     pub fn new(clock: Arc<dyn Clock>, retention_bytes: Option<u64>) -> MemoryLog {
-        let state = State { rows: vec![0; usize::from(PARTITIONS)], ..State::default() };
         MemoryLog {
-            state: Mutex::new(state),
+            state: Mutex::default(),
             end: watch::Sender::new(Offset(0)),
             clock,
             retention_bytes: retention_bytes.unwrap_or(u64::MAX),
@@ -56,11 +55,8 @@ impl State {
 
     fn push(&mut self, append: Append, now: Timestamp) {
         let appended_at = self.records.back().map_or(now, |last| last.appended_at.max(now));
-        let record = number(append, self.end(), appended_at, &mut self.rows);
-        if let Some(producer) = record.producer {
-            let next = self.producers.entry(producer.id).or_default();
-            *next = (*next).max(producer.seq.saturating_add(record.rows()));
-        }
+        let record = number(append, self.end(), appended_at, &mut self.counts.rows);
+        self.counts.note_producer(&record);
         self.bytes += record.payload.len() as u64;
         self.records.push_back(Arc::new(record));
     }
@@ -130,7 +126,7 @@ impl Log for MemoryLog {
     }
 
     fn last_producer(&self, id: u64) -> Option<Producer> {
-        self.state.lock().producers.get(&id).map(|seq| Producer { id, seq: *seq })
+        self.state.lock().counts.producers.get(&id).map(|seq| Producer { id, seq: *seq })
     }
 
     fn hold(&self, consumer: &str, from: Offset) {
@@ -150,7 +146,7 @@ impl Log for MemoryLog {
             tail_records: state.records.len(),
             tail_bytes: usize::try_from(state.bytes).unwrap_or(usize::MAX),
             commits: state.commits,
-            rows: state.rows.clone(),
+            rows: state.counts.rows.clone(),
             holds: state.holds.iter().map(|(consumer, from)| (consumer.clone(), *from)).collect(),
             ..Stats::default()
         }
