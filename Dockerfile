@@ -1,5 +1,5 @@
 # Two stages: one builds the page and the program, the other holds nothing but the program.
-# Build: make image      Run: docker run -p 8080:8080 -p 8883:8883 -v springhouse:/var/lib/springhouse springhouse
+# Build: make image      Run: docker run -p 127.0.0.1:8080:8080 -p 8883:8883 -p 127.0.0.1:1883:1883 -v springhouse:/data springhouse
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates curl gnupg \
@@ -17,16 +17,17 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
  && strip --strip-debug /out/springhouse
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/springhouse --create-home springhouse
+RUN useradd --system --uid 10001 --no-create-home springhouse && install -d -o springhouse -m 700 /data
 COPY --from=build /out/springhouse /usr/local/bin/springhouse
 COPY LICENSE /usr/share/doc/springhouse/LICENSE
 USER springhouse
-VOLUME /var/lib/springhouse
-EXPOSE 8080 8883
-# Inside a container the loopback interface is out of reach: HTTP listens on all of the container's own addresses,
-# and what the outside sees is decided by -p. MQTT comes in over TLS.
-ENV SPRINGHOUSE_DATA=/var/lib/springhouse \
+VOLUME /data
+EXPOSE 8080 1883 8883
+# Inside a container the loopback interface is out of reach: the hub listens on all of the container's own addresses,
+# and -p decides what the outside sees. Publish 1883 and 8080 to 127.0.0.1 only; 8883 is for the network.
+ENV SPRINGHOUSE_DATA=/data \
     SPRINGHOUSE_HTTP=0.0.0.0:8080 \
+    SPRINGHOUSE_MQTT=0.0.0.0:1883 \
     SPRINGHOUSE_MQTTS=0.0.0.0:8883 \
     SPRINGHOUSE_PLAIN_OK=true
 HEALTHCHECK --interval=10s --timeout=3s CMD ["springhouse", "status", "--quiet"]

@@ -1,0 +1,4 @@
+//! x
+pub mod paths;
+mod data_dir;
+mod tls;

@@ -1,0 +1,31 @@
+//! Where what lies in a data directory.
+
+use std::path::{Path, PathBuf};
+
+pub fn lock(data: &Path) -> PathBuf {
+    data.join("lock")
+}
+
+pub fn version(data: &Path) -> PathBuf {
+    data.join("VERSION")
+}
+
+pub fn meta(data: &Path) -> PathBuf {
+    data.join("meta.db")
+}
+
+pub fn log(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+pub fn lake(data: &Path) -> PathBuf {
+    data.join("lake")
+}
+
+pub fn sessions(data: &Path) -> PathBuf {
+    data.join("sessions.snap")
+}
+
+pub fn tls(data: &Path) -> PathBuf {
+    data.join("tls")
+}

@@ -1,0 +1,1 @@
+//! `springhouse run`: the engine over files, without a hub.
