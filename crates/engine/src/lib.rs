@@ -1,3 +1,40 @@
 //! Streaming SQL: statements in, derived streams out.
+//!
+//! A statement ([`statement`]) is planned by DataFusion ([`plan`]) into a chain of operators of our own, which a
+//! [`Pipeline`] drives over batches of one stream. [`files::run`] does that over files.
+//!
+//! What comes out depends on the rows alone: not on batch sizes, restarts or the clock.
 
+mod error;
+pub mod files;
+mod ipc;
+mod operators;
+pub mod pipeline;
+pub mod plan;
 pub mod statement;
+
+use springhouse_model::StreamName;
+use springhouse_schema::{Field, Schema};
+
+pub use error::RunError;
+pub use pipeline::{Emitted, Pipeline};
+pub use plan::{Catalog, Plan, PlanError, StreamTable};
+
+/// The stream that takes the rows of an alert rule: `alerts.<name>`.
+pub fn alert_stream(name: &StreamName) -> Result<StreamName, PlanError> {
+    format!("alerts.{name}").parse().map_err(|error| PlanError::new(format!("{error}")))
+}
+
+/// The stream that takes the late rows of a pipeline: `<name>.late`.
+pub fn late_stream(name: &StreamName) -> Result<StreamName, PlanError> {
+    format!("{name}.late").parse().map_err(|error| PlanError::new(format!("{error}")))
+}
+
+/// The schema that `CREATE STREAM` declares.
+pub fn declared_schema(columns: &[statement::Column]) -> Schema {
+    let fields = columns.iter().map(|column| {
+        let field = Field::new(column.name.clone(), column.ty);
+        if column.required { field.required() } else { field }
+    });
+    Schema::new(fields.collect())
+}

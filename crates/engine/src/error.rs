@@ -1,0 +1,49 @@
+//! What can go wrong while a pipeline runs.
+
+use arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+use springhouse_model::ErrorClass;
+
+/// A fault in the rows' way through the operators.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An expression has no value for some row: division by zero, a text that is no number.
+    #[error("cannot evaluate the query: {}", message(.0))]
+    Evaluate(DataFusionError),
+    #[error("cannot build a batch: {0}")]
+    Batch(ArrowError),
+    /// A snapshot does not belong to this query or is damaged inside.
+    #[error("the state of the pipeline does not fit: {what}")]
+    State { what: &'static str },
+}
+
+fn message(error: &DataFusionError) -> String {
+    error.strip_backtrace()
+}
+
+impl RunError {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            RunError::Evaluate(_) => ErrorClass::User,
+            RunError::Batch(_) => ErrorClass::Internal,
+            RunError::State { .. } => ErrorClass::Environment,
+        }
+    }
+}
+
+impl From<DataFusionError> for RunError {
+    fn from(error: DataFusionError) -> RunError {
+        RunError::Evaluate(error)
+    }
+}
+
+impl From<ArrowError> for RunError {
+    fn from(error: ArrowError) -> RunError {
+        match error {
+            ArrowError::DivideByZero | ArrowError::ArithmeticOverflow(_) | ArrowError::ComputeError(_) => {
+                RunError::Evaluate(DataFusionError::ArrowError(Box::new(error), None))
+            }
+            other => RunError::Batch(other),
+        }
+    }
+}

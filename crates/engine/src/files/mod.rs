@@ -1,0 +1,94 @@
+//! `springhouse run`: the engine over files or standard input, without a hub.
+//!
+//! ```text
+//! file ─1 MiB of lines─▶ decoder ─batch─▶ pipelines of that stream ─▶ derived streams ─▶ pipelines of those …
+//!                          └─▶ quarantine file                            └─▶ NDJSON
+//! ```
+//! It ends when the input ends, and closes the windows. One thread, bounded memory, no clock.
+
+mod input;
+mod ndjson;
+mod program;
+mod usage;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use input::Source;
+pub use ndjson::Writer as NdjsonWriter;
+
+use crate::{PlanError, RunError};
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// `CREATE STREAM`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
+    pub sql: String,
+    /// Where the rows of a stream come from, in the order in which they are read.
+    pub from: Vec<(String, Source)>,
+    /// Where rows go. Without a stream's name: those of the SELECT or, without one, of the last pipeline.
+    pub to: Vec<(Option<String>, Target)>,
+    /// Lines that could not be read, as NDJSON with line number and reason.
+    pub quarantine: Option<PathBuf>,
+    /// The delay of the watermark of streams that are not declared, in microseconds.
+    pub watermark_delay_us: Option<i64>,
+}
+
+/// Where rows go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Stdout,
+    File(PathBuf),
+    /// Counted and forgotten.
+    Nowhere,
+}
+
+/// What a run did; `--stats` prints it as one line of JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunStats {
+    /// Rows that were read.
+    pub events: u64,
+    /// Rows that came too late for their window.
+    pub late: u64,
+    /// Lines that could not be read.
+    pub quarantined: u64,
+    /// Rows of the SELECT or the last pipeline.
+    pub rows_out: u64,
+    pub wall_seconds: f64,
+    /// Of this process, user and system.
+    pub cpu_seconds: f64,
+    pub peak_rss_mb: f64,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFailure {
+    #[error("{0}")]
+    Statement(#[from] PlanError),
+    #[error("{0}")]
+    Options(String),
+    #[error("cannot {doing} `{}`", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Run(#[from] RunError),
+}
+
+/// Watermark delay of a stream for which nothing was said: event time mostly arrives within seconds.
+pub const DEFAULT_DELAY_US: i64 = 5_000_000;
+
+/// Runs to the end of the input. Blocks; call it on a thread of its own when there is a runtime.
+pub fn run(options: &RunOptions) -> Result<RunStats, RunFailure> {
+    let clock = std::time::Instant::now();
+    let before = usage::cpu_seconds();
+    let mut stats = program::Program::prepare(options)?.run()?;
+    stats.wall_seconds = clock.elapsed().as_secs_f64();
+    stats.cpu_seconds = (usage::cpu_seconds() - before).max(0.0);
+    stats.peak_rss_mb = usage::peak_rss_mb();
+    Ok(stats)
+}
+
+fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> RunFailure {
+    let path = path.to_owned();
+    move |source| RunFailure::Io { doing, path, source }
+}

@@ -1,0 +1,380 @@
+//! The statements of a file as a graph of streams and pipelines, and its run.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use serde_json::json;
+use springhouse_model::StreamName;
+use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema};
+
+use super::{DEFAULT_DELAY_US, NdjsonWriter, RunFailure, RunOptions, RunStats, Source, Target, io};
+use crate::statement::{self, Select, Statement};
+use crate::{Catalog, Emitted, Pipeline, PlanError, RunError, StreamTable, declared_schema, plan};
+
+/// Lines that are looked at to find the schema of a stream that is not declared.
+const SAMPLE_LINES: usize = 1_000;
+/// Rows that are gathered before pipelines see them: enough to make the cost per batch vanish, few enough for the cache.
+const BATCH_ROWS: usize = 8_192;
+
+pub(super) struct Program {
+    inputs: Vec<(StreamName, Source)>,
+    schemas: HashMap<StreamName, Arc<Schema>>,
+    stations: Vec<Station>,
+    quarantine: Option<Quarantine>,
+    stats: RunStats,
+}
+
+/// A pipeline with its place in the graph.
+struct Station {
+    pipeline: Pipeline,
+    /// The streams that it fills; a SELECT fills none.
+    into: Option<StreamName>,
+    late_into: Option<StreamName>,
+    writer: Option<NdjsonWriter<Box<dyn Write>>>,
+    late_writer: Option<NdjsonWriter<Box<dyn Write>>>,
+    /// Whether its rows are the ones that are counted.
+    is_last: bool,
+}
+
+/// What the statements of a file ask for, before anything is opened.
+#[derive(Default)]
+struct Statements {
+    declared: Vec<statement::CreateStream>,
+    queries: Vec<(Option<(StreamName, StreamName)>, Select)>,
+}
+
+impl Statements {
+    fn read(sql: &str) -> Result<Statements, RunFailure> {
+        let mut found = Statements::default();
+        let mut selects = 0;
+        for statement in statement::parse(sql).map_err(PlanError::from)? {
+            match statement {
+                Statement::CreateStream(stream) => found.declared.push(stream),
+                Statement::CreatePipeline(pipeline) => {
+                    found.queries.push((Some((pipeline.name, pipeline.into)), pipeline.select));
+                }
+                Statement::CreateAlert(alert) => {
+                    let into = crate::alert_stream(&alert.name)?;
+                    found.queries.push((Some((alert.name, into)), alert.select));
+                }
+                Statement::Query(text) => {
+                    selects += 1;
+                    found.queries.push((None, Select::bare(text)));
+                }
+                other => {
+                    let error =
+                        PlanError::new(format!("{} has no meaning in a run over files", other.verb()));
+                    return Err(error.with_hint("CREATE STREAM, CREATE PIPELINE and one SELECT have").into());
+                }
+            }
+        }
+        match (found.queries.len(), selects) {
+            (0, _) => Err(RunFailure::Options("the SQL holds no SELECT and no CREATE PIPELINE".to_owned())),
+            (_, 0 | 1) => Ok(found),
+            _ => Err(RunFailure::Options(
+                "the SQL holds more than one SELECT; hint: CREATE PIPELINE a INTO b AS …".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Program {
+    pub(super) fn prepare(options: &RunOptions) -> Result<Program, RunFailure> {
+        let statements = Statements::read(&options.sql)?;
+        let inputs = inputs(options)?;
+        let mut catalog = Catalog::default();
+        let mut schemas = HashMap::new();
+        for stream in &statements.declared {
+            let schema = declared_schema(&stream.columns);
+            let delay = stream.watermark_delay_us.or(options.watermark_delay_us);
+            catalog.insert(StreamTable {
+                name: stream.name.clone(),
+                schema: schema.clone(),
+                watermark_delay_us: delay.unwrap_or(DEFAULT_DELAY_US),
+            });
+            schemas.insert(stream.name.clone(), Arc::new(schema));
+        }
+        for (name, source) in &inputs {
+            if !schemas.contains_key(name) {
+                let schema = infer(source)?;
+                let delay = options.watermark_delay_us.unwrap_or(DEFAULT_DELAY_US);
+                catalog.insert(StreamTable {
+                    name: name.clone(),
+                    schema: schema.clone(),
+                    watermark_delay_us: delay,
+                });
+                schemas.insert(name.clone(), Arc::new(schema));
+            }
+        }
+        let mut stations = stations(statements.queries, &mut catalog)?;
+        open_targets(&mut stations, &options.to)?;
+        let quarantine = options.quarantine.as_deref().map(Quarantine::create).transpose()?;
+        let program = Program { inputs, schemas, stations, quarantine, stats: RunStats::default() };
+        program.check_inputs()?;
+        Ok(program)
+    }
+
+    pub(super) fn run(mut self) -> Result<RunStats, RunFailure> {
+        for (name, source) in std::mem::take(&mut self.inputs) {
+            self.read(&name, &source)?;
+        }
+        for at in 0..self.stations.len() {
+            let emitted = self.stations[at].pipeline.finish()?;
+            self.deliver(at, emitted)?;
+        }
+        for station in &mut self.stations {
+            let writers = [station.writer.as_mut(), station.late_writer.as_mut()];
+            for writer in writers.into_iter().flatten() {
+                writer.flush().map_err(io("write", Path::new("the output")))?;
+            }
+            self.stats.late += station.pipeline.late();
+            if station.is_last {
+                self.stats.rows_out += station.pipeline.rows_out();
+            }
+        }
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.flush()?;
+        }
+        Ok(self.stats)
+    }
+
+    /// A stream that is read from must come from somewhere.
+    fn check_inputs(&self) -> Result<(), RunFailure> {
+        let filled = |name: &StreamName| {
+            self.inputs.iter().any(|(input, _)| input == name)
+                || self.stations.iter().any(|station| {
+                    station.into.as_ref() == Some(name) || station.late_into.as_ref() == Some(name)
+                })
+        };
+        match self
+            .stations
+            .iter()
+            .map(|station| &station.pipeline.plan().source.name)
+            .find(|name| !filled(name))
+        {
+            Some(name) => Err(RunFailure::Options(format!(
+                "nothing fills the stream `{name}`; hint: --from {name}=FILE, or `-` for standard input"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, name: &StreamName, source: &Source) -> Result<(), RunFailure> {
+        let schema = Arc::clone(&self.schemas[name]);
+        let mut decoder = Decoder::new(schema, Mode::File, Limits::default());
+        let mut lines = source.open().map_err(io("open", source.path()))?;
+        let mut line_number = 1;
+        while let Some(piece) = lines.next().map_err(io("read", source.path()))? {
+            let quarantine = &mut self.quarantine;
+            let quarantined = &mut self.stats.quarantined;
+            let mut failure = None;
+            decoder.decode_lines(&Origin::default(), piece, |index, line, rejection| {
+                *quarantined += 1;
+                if let Some(quarantine) = quarantine {
+                    let written = quarantine.write(name, line_number + index as u64, line, &rejection);
+                    failure = failure.take().or(written.err());
+                }
+            });
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            line_number += newlines(piece);
+            if decoder.rows() >= BATCH_ROWS {
+                self.take_rows(name, &mut decoder)?;
+            }
+        }
+        self.stats.quarantined += lines.too_long();
+        self.take_rows(name, &mut decoder)
+    }
+
+    fn take_rows(&mut self, name: &StreamName, decoder: &mut Decoder) -> Result<(), RunFailure> {
+        let batch = decoder.finish().map_err(RunError::from)?;
+        self.stats.events += batch.num_rows() as u64;
+        self.spread(name, &batch)
+    }
+
+    /// Gives a batch of a stream to all that read it.
+    fn spread(&mut self, name: &StreamName, batch: &RecordBatch) -> Result<(), RunFailure> {
+        for at in 0..self.stations.len() {
+            if self.stations[at].pipeline.plan().source.name == *name {
+                let emitted = self.stations[at].pipeline.push(batch)?;
+                self.deliver(at, emitted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a pipeline gave and hands it on.
+    fn deliver(&mut self, at: usize, emitted: Emitted) -> Result<(), RunFailure> {
+        let station = &mut self.stations[at];
+        let (into, late_into) = (station.into.clone(), station.late_into.clone());
+        let plan = Arc::clone(station.pipeline.plan());
+        for batch in &emitted.rows {
+            if let Some(writer) = &mut self.stations[at].writer {
+                writer.write(batch, plan.selected_columns()).map_err(io("write", Path::new("the output")))?;
+            }
+            if let Some(into) = &into {
+                self.spread(into, batch)?;
+            }
+        }
+        for batch in &emitted.late {
+            if let Some(writer) = &mut self.stations[at].late_writer {
+                // All but the two system columns behind the properties.
+                let columns: Vec<usize> = (0..batch.num_columns() - 2).collect();
+                writer.write(batch, &columns).map_err(io("write", Path::new("the late rows")))?;
+            }
+            if let Some(into) = &late_into {
+                self.spread(into, batch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn inputs(options: &RunOptions) -> Result<Vec<(StreamName, Source)>, RunFailure> {
+    let mut inputs = Vec::new();
+    for (name, source) in &options.from {
+        let name: StreamName =
+            name.parse().map_err(|error| RunFailure::Options(format!("--from: {error}")))?;
+        let repeated_stdin =
+            *source == Source::Stdin && inputs.iter().any(|(_, earlier)| *earlier == Source::Stdin);
+        if repeated_stdin {
+            return Err(RunFailure::Options("standard input can be read only once".to_owned()));
+        }
+        inputs.push((name, source.clone()));
+    }
+    Ok(inputs)
+}
+
+/// Plans the queries in their order; each may read the streams that those before it fill.
+fn stations(
+    queries: Vec<(Option<(StreamName, StreamName)>, Select)>,
+    catalog: &mut Catalog,
+) -> Result<Vec<Station>, RunFailure> {
+    let mut stations = Vec::new();
+    let last = queries.iter().position(|(names, _)| names.is_none()).unwrap_or(queries.len() - 1);
+    for (at, (names, select)) in queries.into_iter().enumerate() {
+        let plan = Arc::new(plan::plan(&select, catalog)?);
+        let mut late_into = None;
+        if let Some((name, into)) = &names {
+            catalog.insert(StreamTable {
+                name: into.clone(),
+                schema: plan.output_schema().clone(),
+                watermark_delay_us: plan.output_delay_us(),
+            });
+            let late = crate::late_stream(name)?;
+            catalog.insert(StreamTable {
+                name: late.clone(),
+                schema: plan.late_schema().clone(),
+                watermark_delay_us: plan.source.watermark_delay_us,
+            });
+            late_into = Some(late);
+        }
+        let pipeline = plan.start();
+        let into = names.map(|(_, into)| into);
+        stations.push(Station {
+            pipeline,
+            into,
+            late_into,
+            writer: None,
+            late_writer: None,
+            is_last: at == last,
+        });
+    }
+    Ok(stations)
+}
+
+fn open_targets(stations: &mut [Station], targets: &[(Option<String>, Target)]) -> Result<(), RunFailure> {
+    for (stream, target) in targets {
+        let writer = match target {
+            Target::Nowhere => continue,
+            Target::Stdout => NdjsonWriter::new(Box::new(io::stdout().lock()) as Box<dyn Write>),
+            Target::File(path) => {
+                NdjsonWriter::new(Box::new(File::create(path).map_err(io("create", path))?) as Box<dyn Write>)
+            }
+        };
+        let is = |name: &Option<StreamName>| name.as_ref().map(StreamName::as_str) == stream.as_deref();
+        let found = match stream {
+            None => stations.iter_mut().find(|station| station.is_last).map(|station| &mut station.writer),
+            Some(_) => {
+                stations.iter_mut().find_map(|station| match (is(&station.into), is(&station.late_into)) {
+                    (true, _) => Some(&mut station.writer),
+                    (_, true) => Some(&mut station.late_writer),
+                    _ => None,
+                })
+            }
+        };
+        match (found, stream) {
+            (Some(place), _) => *place = Some(writer),
+            (None, name) => {
+                let name = name.as_deref().unwrap_or_default();
+                return Err(RunFailure::Options(format!("--to: no pipeline fills the stream `{name}`")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The schema of the first lines of a file. Standard input cannot be read twice.
+fn infer(source: &Source) -> Result<Schema, RunFailure> {
+    if *source == Source::Stdin {
+        return Err(RunFailure::Options(
+            "the columns of standard input must be declared; hint: CREATE STREAM name (power DOUBLE, …) in the SQL".to_owned(),
+        ));
+    }
+    let mut lines = source.open().map_err(io("open", source.path()))?;
+    let piece = lines.next().map_err(io("read", source.path()))?.unwrap_or_default();
+    let mut schema = Schema { version: 1, fields: Vec::new(), additional: true, inferred: true };
+    for line in
+        piece.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(SAMPLE_LINES)
+    {
+        if let Ok(Some(wider)) = schema.widened_in(Mode::File, line) {
+            schema = wider;
+        }
+    }
+    schema.version = 1;
+    Ok(schema)
+}
+
+fn newlines(piece: &[u8]) -> u64 {
+    piece.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
+/// The lines that could not be read.
+struct Quarantine {
+    out: BufWriter<File>,
+    path: std::path::PathBuf,
+}
+
+impl Quarantine {
+    fn create(path: &Path) -> Result<Quarantine, RunFailure> {
+        let out = BufWriter::new(File::create(path).map_err(io("create", path))?);
+        Ok(Quarantine { out, path: path.to_owned() })
+    }
+
+    fn write(
+        &mut self,
+        stream: &StreamName,
+        line: u64,
+        payload: &[u8],
+        why: &Rejection,
+    ) -> Result<(), RunFailure> {
+        let reason: Reason = why.reason;
+        let record = json!({
+            "stream": stream.as_str(),
+            "line": line,
+            "reason": reason.code(),
+            "detail": why.to_string(),
+            "payload": String::from_utf8_lossy(payload),
+        });
+        writeln!(self.out, "{record}").map_err(io("write", &self.path))
+    }
+
+    fn flush(&mut self) -> Result<(), RunFailure> {
+        self.out.flush().map_err(io("write", &self.path))
+    }
+}

@@ -1,0 +1,138 @@
+//! The operators of a pipeline: pushed with chunks of rows and with watermarks, they hold all of its state.
+//!
+//! ```text
+//!            on_batch(chunk) ─▶ ┌──────────┐ ─▶ chunks
+//!     on_watermark(micros)   ─▶ │ operator │ ─▶ late rows
+//!                               └──────────┘
+//!                          snapshot ▲ ▼ restore
+//! ```
+//! A chunk carries beside its rows what the query does not see: each row's event time, the watermark before it
+//! and where in the source batch it stands. That makes lateness a property of the row, not of the batch.
+
+mod aggregate;
+mod pane;
+mod rowwise;
+
+use arrow::array::{Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::{FilterBuilder, FilterPredicate};
+
+use crate::RunError;
+use crate::plan::Step;
+
+pub(crate) use aggregate::WindowAggregate;
+
+/// Rows on their way.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) batch: RecordBatch,
+    /// The event time of each row, which becomes `ts` of the output unless the query says otherwise.
+    pub(crate) times: TimestampMicrosecondArray,
+    /// Only in front of a window, where lateness is judged.
+    pub(crate) lineage: Option<Lineage>,
+}
+
+/// Where the rows of a chunk come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Lineage {
+    /// The watermark before each row, in the order of the input.
+    pub(crate) watermarks: Int64Array,
+    /// The row of the source batch.
+    pub(crate) rows: UInt32Array,
+    pub(crate) source: RecordBatch,
+}
+
+impl Chunk {
+    /// The same rows with other columns.
+    fn with_batch(self, batch: RecordBatch) -> Chunk {
+        Chunk { batch, ..self }
+    }
+
+    fn filter(self, keep: &arrow::array::BooleanArray) -> Result<Chunk, RunError> {
+        let kept = keep.true_count();
+        if kept == self.batch.num_rows() {
+            return Ok(self);
+        }
+        let mut builder = FilterBuilder::new(keep);
+        if self.batch.num_columns() > 1 {
+            builder = builder.optimize();
+        }
+        let predicate = builder.build();
+        let batch = predicate.filter_record_batch(&self.batch)?;
+        let times = filtered(&predicate, &self.times)?;
+        let lineage = match self.lineage {
+            None => None,
+            Some(lineage) => Some(Lineage {
+                watermarks: filtered(&predicate, &lineage.watermarks)?,
+                rows: filtered(&predicate, &lineage.rows)?,
+                source: lineage.source,
+            }),
+        };
+        Ok(Chunk { batch, times, lineage })
+    }
+}
+
+fn filtered<T: arrow::array::ArrowPrimitiveType>(
+    predicate: &FilterPredicate,
+    array: &arrow::array::PrimitiveArray<T>,
+) -> Result<arrow::array::PrimitiveArray<T>, RunError> {
+    use arrow::array::AsArray;
+    Ok(predicate.filter(array)?.as_primitive::<T>().clone())
+}
+
+/// Rows that came too late for their window.
+#[derive(Clone, Debug)]
+pub(crate) struct LateRows {
+    pub(crate) rows: RecordBatch,
+    /// Microseconds between the moment when the window's result was given and the watermark that the row met.
+    pub(crate) late_by_us: Int64Array,
+}
+
+/// Where operators put what they give.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) late: Vec<LateRows>,
+}
+
+/// A station of the chain.
+pub(crate) trait Operator: Send {
+    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError>;
+
+    /// No row that comes from here on was on time if its window ended before `watermark`.
+    fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
+        let _ = (watermark, out);
+        Ok(())
+    }
+
+    /// What must be kept to go on later as if nothing had happened; `None` without state.
+    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
+        Ok(None)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RunError> {
+        let _ = state;
+        Err(RunError::State { what: "an operator without state was given some" })
+    }
+
+    fn state_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Starts the operator of a step.
+pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
+    match step {
+        Step::Select { columns } => Box::new(rowwise::Select { columns: columns.clone() }),
+        Step::Filter { predicate } => Box::new(rowwise::Filter { predicate: predicate.clone() }),
+        Step::Project { exprs, schema } => {
+            Box::new(rowwise::Project { exprs: exprs.clone(), schema: schema.clone() })
+        }
+        Step::Window { ts, window, kept, schema } => Box::new(rowwise::AssignWindow {
+            ts: *ts,
+            window: *window,
+            kept: kept.clone(),
+            schema: schema.clone(),
+        }),
+        Step::Aggregate(step) => Box::new(WindowAggregate::new(step.clone())),
+    }
+}

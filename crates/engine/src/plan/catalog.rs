@@ -1,0 +1,188 @@
+//! What the planner can see: the streams of one tenant and DataFusion's functions.
+//!
+//! A table outside the catalog does not exist, which is how a tenant's queries stay with the tenant's streams.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, TableReference};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, HigherOrderUDF, LogicalTableSource, ScalarUDF, TableSource, WindowUDF,
+};
+use springhouse_model::StreamName;
+use springhouse_schema::Schema;
+
+use super::PlanError;
+use super::window::WindowFunctions;
+
+/// A stream as the planner needs it.
+#[derive(Clone, Debug)]
+pub struct StreamTable {
+    pub name: StreamName,
+    pub schema: Schema,
+    /// How far its watermark stays behind the largest event time.
+    pub watermark_delay_us: i64,
+}
+
+/// The streams that a query may name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    streams: HashMap<StreamName, StreamTable>,
+}
+
+impl Catalog {
+    pub fn new(streams: impl IntoIterator<Item = StreamTable>) -> Catalog {
+        Catalog { streams: streams.into_iter().map(|table| (table.name.clone(), table)).collect() }
+    }
+
+    pub fn insert(&mut self, table: StreamTable) {
+        self.streams.insert(table.name.clone(), table);
+    }
+
+    pub fn stream(&self, name: &str) -> Option<&StreamTable> {
+        self.streams.get(name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.streams.keys().map(StreamName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The dotted name of a stream: `alerts.hot` arrives as schema and table.
+pub(crate) fn stream_name(reference: &TableReference) -> String {
+    match reference {
+        TableReference::Bare { table } => table.to_string(),
+        TableReference::Partial { schema, table } => format!("{schema}.{table}"),
+        TableReference::Full { catalog, schema, table } => format!("{catalog}.{schema}.{table}"),
+    }
+}
+
+/// Functions, their planners and options of DataFusion, built once for all queries.
+pub(crate) fn session() -> &'static SessionState {
+    static SESSION: OnceLock<SessionState> = OnceLock::new();
+    SESSION.get_or_init(|| {
+        let mut state = SessionStateBuilder::new().with_default_features().build();
+        let options = state.config_mut().options_mut();
+        // One text type for live and history, and errors that know their place.
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.sql_parser.collect_spans = true;
+        state
+    })
+}
+
+/// The catalog in the shape that DataFusion's planner asks for.
+pub(crate) struct Provider<'a> {
+    catalog: &'a Catalog,
+    relation_planners: [Arc<dyn RelationPlanner>; 1],
+}
+
+impl<'a> Provider<'a> {
+    pub(crate) fn new(catalog: &'a Catalog) -> Provider<'a> {
+        Provider { catalog, relation_planners: [Arc::new(WindowFunctions)] }
+    }
+}
+
+impl ContextProvider for Provider<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let name = stream_name(&name);
+        match self.catalog.stream(&name) {
+            Some(table) => Ok(Arc::new(LogicalTableSource::new(table.schema.arrow()))),
+            None => Err(unknown_stream(&name, &self.catalog.names()).into()),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        session().expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        session().scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        session().higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        session().aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        session().window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        session().config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        session().udfs().into_iter().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        session().higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        session().udafs().into_iter().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        session().udwfs().into_iter().collect()
+    }
+}
+
+fn unknown_stream(name: &str, known: &[&str]) -> PlanError {
+    let error = PlanError::new(format!("stream `{name}` does not exist"));
+    let nearest = known.iter().min_by_key(|other| distance(name, other));
+    match nearest {
+        Some(nearest) if distance(name, nearest) <= name.len() / 3 + 1 => {
+            error.with_hint(format!("did you mean `{nearest}`?"))
+        }
+        Some(_) => error.with_hint("SHOW STREAMS lists those that do"),
+        None => error.with_hint("no stream exists yet; publish a message or CREATE STREAM"),
+    }
+}
+
+/// Edits between two words (Levenshtein); the names are short.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_stream_is_answered_with_the_nearest_name() {
+        let error = unknown_stream("meter", &["meters", "homes"]).to_string();
+        assert_eq!(error, "stream `meter` does not exist; hint: did you mean `meters`?");
+        assert!(unknown_stream("x", &[]).to_string().contains("no stream exists yet"));
+    }
+}

@@ -1,0 +1,296 @@
+//! From a logical plan to the steps of a chain.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::logical_plan::{Aggregate, Projection, TableScan};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use springhouse_schema::TS_COLUMN;
+
+use super::catalog::{Catalog, stream_name};
+use super::output::Output;
+use super::window::{WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
+use super::{Plan, PlanError, StreamTable};
+
+/// What a column is made of, as far as windows care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    EventTime,
+    WindowStart,
+    WindowEnd,
+    Other,
+}
+
+/// One step; an operator is started from it.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Select { columns: Vec<usize> },
+    Filter { predicate: Arc<dyn PhysicalExpr> },
+    Project { exprs: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    Window { ts: usize, window: Window, kept: Vec<usize>, schema: SchemaRef },
+    Aggregate(Arc<AggregateStep>),
+}
+
+/// Aggregation per window and key.
+#[derive(Debug)]
+pub(crate) struct AggregateStep {
+    pub(crate) window: Window,
+    /// The column of the input that says which window a row belongs to: its end or, when only that is there, its start.
+    pub(crate) window_column: usize,
+    pub(crate) window_column_is_start: bool,
+    /// The grouping expressions in the order of the output.
+    pub(crate) groups: Vec<Group>,
+    /// The types of the keys, that is of the groups that are not the window itself.
+    pub(crate) key_schema: SchemaRef,
+    pub(crate) aggregates: Vec<AggregateCall>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) allowed_lateness_us: i64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Group {
+    WindowStart,
+    WindowEnd,
+    Key(Arc<dyn PhysicalExpr>),
+}
+
+#[derive(Debug)]
+pub(crate) struct AggregateCall {
+    pub(crate) function: Arc<AggregateFunctionExpr>,
+    /// Arguments, then the expressions of an ORDER BY inside the call.
+    pub(crate) arguments: Vec<Arc<dyn PhysicalExpr>>,
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// The steps so far, from the source on.
+struct Chain {
+    source: StreamTable,
+    steps: Vec<Step>,
+    meanings: Vec<Meaning>,
+    window: Option<Window>,
+    aggregated: bool,
+}
+
+pub(super) fn compile(
+    plan: &LogicalPlan,
+    catalog: &Catalog,
+    allowed_lateness_us: i64,
+) -> Result<Plan, PlanError> {
+    let compiler = Compiler { catalog, allowed_lateness_us, props: ExecutionProps::new() };
+    let chain = compiler.chain(plan)?;
+    if allowed_lateness_us > 0 && !chain.aggregated {
+        return Err(PlanError::new("ALLOWED LATENESS has no meaning without a window that is aggregated")
+            .with_hint("rows that are handed on one by one are never late"));
+    }
+    let output = Output::of(plan.schema().as_arrow(), &chain.source.schema)?;
+    Ok(Plan {
+        source: chain.source,
+        steps: chain.steps,
+        output,
+        allowed_lateness_us,
+        windowed: chain.aggregated,
+    })
+}
+
+struct Compiler<'a> {
+    catalog: &'a Catalog,
+    allowed_lateness_us: i64,
+    props: ExecutionProps,
+}
+
+impl Compiler<'_> {
+    fn chain(&self, plan: &LogicalPlan) -> Result<Chain, PlanError> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::SubqueryAlias(alias) => self.chain(&alias.input),
+            LogicalPlan::Filter(filter) => {
+                let mut chain = self.chain(&filter.input)?;
+                let predicate = self.expression(&filter.predicate, filter.input.schema())?;
+                chain.steps.push(Step::Filter { predicate });
+                Ok(chain)
+            }
+            LogicalPlan::Projection(projection) => self.projection(projection),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<WindowNode>() {
+                Some(node) => self.window(node),
+                None => Err(PlanError::new("this query cannot run on an endless stream")),
+            },
+            other => {
+                let name = other.display().to_string();
+                let name = name.split([':', ' ']).next().unwrap_or_default().to_owned();
+                Err(PlanError::new(format!("{name} cannot run on an endless stream")))
+            }
+        }
+    }
+
+    fn scan(&self, scan: &TableScan) -> Result<Chain, PlanError> {
+        let name = stream_name(&scan.table_name);
+        let source = self
+            .catalog
+            .stream(&name)
+            .ok_or_else(|| PlanError::new(format!("stream `{name}` does not exist")))?
+            .clone();
+        let schema = source.schema.arrow();
+        let columns: Vec<usize> =
+            scan.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let meanings = columns.iter().map(|column| match schema.field(*column).name() == TS_COLUMN {
+            true => Meaning::EventTime,
+            false => Meaning::Other,
+        });
+        let meanings = meanings.collect();
+        let mut steps = Vec::new();
+        if !scan.filters.is_empty() {
+            // A filter in the scan may use columns that the scan does not hand on.
+            let all = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &schema)?;
+            for filter in &scan.filters {
+                steps.push(Step::Filter { predicate: self.expression(filter, &all)? });
+            }
+        }
+        if scan.projection.is_some() {
+            steps.push(Step::Select { columns });
+        }
+        Ok(Chain { source, steps, meanings, window: None, aggregated: false })
+    }
+
+    fn projection(&self, projection: &Projection) -> Result<Chain, PlanError> {
+        let mut chain = self.chain(&projection.input)?;
+        let input = projection.input.schema();
+        let exprs: Vec<_> =
+            projection.expr.iter().map(|expr| self.expression(expr, input)).collect::<Result<_, _>>()?;
+        chain.meanings = projection.expr.iter().map(|expr| meaning(expr, input, &chain.meanings)).collect();
+        let schema = Arc::new(projection.schema.as_arrow().clone());
+        chain.steps.push(Step::Project { exprs, schema });
+        Ok(chain)
+    }
+
+    fn window(&self, node: &WindowNode) -> Result<Chain, PlanError> {
+        let mut chain = self.chain(&node.input)?;
+        if chain.aggregated || chain.window.is_some() {
+            return Err(PlanError::new("a window over windows is not available in one query")
+                .with_hint("make the inner query a pipeline of its own and use the stream that it fills"));
+        }
+        let ts = match &node.ts {
+            Expr::Column(column) => node.input.schema().index_of_column(column)?,
+            other => return Err(PlanError::new(format!("TUMBLE: `{other}` is not a column"))),
+        };
+        if chain.meanings[ts] != Meaning::EventTime {
+            return Err(PlanError::new(format!("TUMBLE: `{}` is not the event time of the stream", node.ts))
+                .with_hint("windows follow `ts`, because the watermark does"));
+        }
+        let kept: Vec<usize> = kept_columns(node.input.schema()).collect();
+        let mut meanings: Vec<Meaning> = kept.iter().map(|column| chain.meanings[*column]).collect();
+        meanings.extend([Meaning::WindowStart, Meaning::WindowEnd]);
+        chain.meanings = meanings;
+        chain.window = Some(node.window);
+        let fields: Vec<_> = datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(node)
+            .fields()
+            .iter()
+            .cloned()
+            .collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        chain.steps.push(Step::Window { ts, window: node.window, kept, schema });
+        Ok(chain)
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate) -> Result<Chain, PlanError> {
+        let mut chain = self.chain(&aggregate.input)?;
+        let input = aggregate.input.schema();
+        let window = match (chain.window, chain.aggregated) {
+            (_, true) => {
+                return Err(PlanError::new("an aggregation of an aggregation is not available in one query")
+                    .with_hint(
+                        "make the inner query a pipeline of its own and use the stream that it fills",
+                    ));
+            }
+            (Some(window), false) => window,
+            (None, false) => return Err(no_window()),
+        };
+        let mut groups = Vec::new();
+        let mut meanings = Vec::new();
+        let mut key_fields = Vec::new();
+        for (at, expr) in aggregate.group_expr.iter().enumerate() {
+            if matches!(expr, Expr::GroupingSet(_)) {
+                return Err(PlanError::new("GROUPING SETS, CUBE and ROLLUP are not available in pipelines")
+                    .with_hint("create one pipeline for each grouping"));
+            }
+            let meaning = meaning(expr, input, &chain.meanings);
+            groups.push(match meaning {
+                Meaning::WindowStart => Group::WindowStart,
+                Meaning::WindowEnd => Group::WindowEnd,
+                _ => {
+                    let field = aggregate.schema.field(at);
+                    key_fields.push(Field::new(field.name(), field.data_type().clone(), true));
+                    Group::Key(self.expression(expr, input)?)
+                }
+            });
+            meanings.push(if meaning == Meaning::EventTime { Meaning::Other } else { meaning });
+        }
+        if !groups.iter().any(|group| matches!(group, Group::WindowStart | Group::WindowEnd)) {
+            return Err(PlanError::new(
+                "GROUP BY names neither window_start nor window_end, so no group would ever be complete",
+            )
+            .with_hint("add window_start to GROUP BY"));
+        }
+        let aggregates: Vec<_> =
+            aggregate.aggr_expr.iter().map(|call| self.call(call, input)).collect::<Result<_, _>>()?;
+        meanings.extend(aggregates.iter().map(|_| Meaning::Other));
+        let (window_column, window_column_is_start) = window_column(&chain)?;
+        chain.meanings = meanings;
+        chain.aggregated = true;
+        chain.steps.push(Step::Aggregate(Arc::new(AggregateStep {
+            window,
+            window_column,
+            window_column_is_start,
+            groups,
+            key_schema: Arc::new(ArrowSchema::new(key_fields)),
+            aggregates,
+            schema: Arc::new(aggregate.schema.as_arrow().clone()),
+            allowed_lateness_us: self.allowed_lateness_us,
+        })));
+        Ok(chain)
+    }
+
+    fn call(&self, call: &Expr, input: &DFSchema) -> Result<AggregateCall, PlanError> {
+        let context = PhysicalPlanningContext::default();
+        let lowered =
+            LoweredAggregateBuilder::new(call, input, input.as_arrow(), &self.props, &context).build()?;
+        let mut arguments = lowered.aggregate.expressions();
+        arguments.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
+        Ok(AggregateCall { function: lowered.aggregate, arguments, filter: lowered.filter })
+    }
+
+    fn expression(&self, expr: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
+        let context = PhysicalPlanningContext::default();
+        Ok(create_physical_expr(expr, input, &self.props, &context)?)
+    }
+}
+
+/// The column that tells a row's window, and whether it is the start.
+fn window_column(chain: &Chain) -> Result<(usize, bool), PlanError> {
+    let find = |wanted| chain.meanings.iter().position(|meaning| *meaning == wanted);
+    let end = find(Meaning::WindowEnd).map(|index| (index, false));
+    end.or_else(|| find(Meaning::WindowStart).map(|index| (index, true))).ok_or_else(no_window)
+}
+
+/// What an expression is: a column keeps its meaning under another name, everything else is new.
+fn meaning(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> Meaning {
+    match expr {
+        Expr::Alias(alias) => meaning(&alias.expr, input, meanings),
+        Expr::Column(column) => input
+            .maybe_index_of_column(column)
+            .and_then(|index| meanings.get(index).copied())
+            .unwrap_or(Meaning::Other),
+        _ => Meaning::Other,
+    }
+}
+
+fn no_window() -> PlanError {
+    PlanError::new("an aggregation over an endless stream never ends without a window").with_hint(format!(
+        "FROM TUMBLE(stream, ts, INTERVAL '1' MINUTE) GROUP BY {WINDOW_START}, {WINDOW_END}, …"
+    ))
+}

@@ -1,0 +1,145 @@
+//! From the text of a query to the steps of a pipeline.
+//!
+//! ```text
+//! text ─sqlparser─▶ syntax ─SqlToRel + window functions─▶ logical plan ─check─▶ what can run on an endless stream
+//!      ─type coercion, a short list of optimizer rules─▶ logical plan ─compile─▶ steps, from which operators start
+//! ```
+//!
+//! DataFusion parses, types and optimizes; its `ExecutionPlan` is not used, because a pulled stream has no place for
+//! watermarks and snapshots. Nothing here reads data or the clock.
+
+mod catalog;
+mod check;
+mod compile;
+mod error;
+mod output;
+pub(crate) mod window;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use springhouse_schema::Schema;
+
+pub use catalog::{Catalog, StreamTable};
+pub use error::PlanError;
+
+pub(crate) use catalog::session;
+pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
+pub(crate) use output::Output;
+
+use crate::pipeline::Pipeline;
+use crate::statement::{Position, Select};
+
+/// A query that can run: what it reads, what it does, what comes out. Starts any number of pipelines.
+#[derive(Debug)]
+pub struct Plan {
+    /// The stream it reads, with the schema version it was planned for.
+    pub source: StreamTable,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) output: Output,
+    pub allowed_lateness_us: i64,
+    pub windowed: bool,
+}
+
+impl Plan {
+    /// The schema of the stream that takes the rows, without a version.
+    pub fn output_schema(&self) -> &Schema {
+        &self.output.schema
+    }
+
+    /// The schema of the stream that takes the late rows: the source's, and by how much each came too late.
+    pub fn late_schema(&self) -> &Schema {
+        &self.output.late_schema
+    }
+
+    /// The columns of an output batch that the SELECT named, in its order.
+    pub fn selected_columns(&self) -> &[usize] {
+        &self.output.selected
+    }
+
+    /// How far the watermark of the output stream stays behind: windows come out in the order of their end; rows that
+    /// are handed on are as disordered as the source's.
+    pub fn output_delay_us(&self) -> i64 {
+        if self.windowed { 0 } else { self.source.watermark_delay_us }
+    }
+
+    /// A run from the beginning.
+    pub fn start(self: &Arc<Plan>) -> Pipeline {
+        Pipeline::new(Arc::clone(self))
+    }
+}
+
+/// Plans a continuous query over the streams of a catalog.
+pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
+    let syntax = parse(select)?;
+    check::syntax(&syntax)?;
+    let provider = catalog::Provider::new(catalog);
+    let raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;
+    check::logical(&raw)?;
+    let logical = optimize(raw)?;
+    compile::compile(&logical, catalog, select.allowed_lateness_us)
+}
+
+/// A bounded query is refused as a pipeline; this tells whether a text is one query at all.
+fn parse(select: &Select) -> Result<SqlStatement, PlanError> {
+    let padded = in_place(&select.text, select.at);
+    let mut statements = Parser::parse_sql(&GenericDialect {}, &padded).map_err(|error| {
+        let message = error.to_string();
+        let message = message.strip_prefix("sql parser error: ").unwrap_or(&message);
+        let (message, at) = split_position(message);
+        PlanError { at, message, hint: None }
+    })?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(statement @ SqlStatement::Query(_)), true) => Ok(statement),
+        _ => Err(PlanError::new("a pipeline is one SELECT")),
+    }
+}
+
+/// The text behind as many blanks as bring it to its place in the original.
+fn in_place(text: &str, at: Position) -> String {
+    let lines = "\n".repeat(at.line.saturating_sub(1) as usize);
+    let columns = " ".repeat(at.column.saturating_sub(1) as usize);
+    format!("{lines}{columns}{text}")
+}
+
+/// sqlparser writes the place at the end: `… found: FROM at Line: 3, Column: 5`.
+fn split_position(message: &str) -> (String, Option<Position>) {
+    let Some((text, place)) = message.rsplit_once(" at Line: ") else {
+        return (message.to_owned(), None);
+    };
+    let numbers = place.split_once(", Column: ").and_then(|(line, column)| {
+        Some(Position { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+    });
+    (text.to_owned(), numbers)
+}
+
+pub(crate) fn parser_options() -> ParserOptions {
+    ParserOptions { map_string_types_to_utf8view: false, collect_spans: true, ..ParserOptions::new() }
+}
+
+/// Types are always resolved; of the optimizer only rules that neither change what is computed per row nor assume
+/// that the input ends.
+fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
+    let config = session().config_options();
+    let analyzed = Analyzer::new().execute_and_check(plan, config, |_, _| {})?;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ];
+    let context = OptimizerContext::new().with_max_passes(3);
+    Ok(Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})?)
+}
+
+#[cfg(test)]
+mod tests;
