@@ -198,7 +198,7 @@ impl Segment {
     /// Opens a segment file and reads its header.
     pub(crate) fn open(disk: &dyn Disk, path: PathBuf) -> Result<(Segment, SegmentHeader), LogError> {
         let file = disk.open(&path).map_err(LogError::io("open", &path))?;
-        let file_bytes = file.len().map_err(LogError::io("read", &path))?;
+        let file_bytes = file.size().map_err(LogError::io("read", &path))?;
         let (header, start) = read_header(file.as_ref(), &path, file_bytes)?;
         Ok((Segment::new(path, file, &header, start, file_bytes), header))
     }

@@ -321,7 +321,7 @@ struct SimFile {
 }
 
 impl DiskFile for SimFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         self.disk.call(Vec::new(), |state| {
             Ok(state.seen.contents.get(&self.inode).map_or(0, |contents| contents.len() as u64))
         })
@@ -344,7 +344,7 @@ impl DiskFile for SimFile {
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        if self.len()? < bytes { self.set_len(bytes) } else { Ok(()) }
+        if self.size()? < bytes { self.set_len(bytes) } else { Ok(()) }
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {

@@ -68,7 +68,7 @@ impl Store {
         file_bytes: u64,
     ) -> std::io::Result<Arc<dyn DiskFile>> {
         let file = if recycled { self.disk.open(draft)? } else { self.disk.create(draft)? };
-        if file.len()? != file_bytes {
+        if file.size()? != file_bytes {
             file.set_len(0)?;
             file.allocate(file_bytes)?;
         }
