@@ -1,0 +1,194 @@
+//! The one committer: takes what all shards have gathered, makes records of it and waits until they are durable.
+//!
+//! A cut is taken under the locks of all shards at once, so that events that depend on each other across shards
+//! fall into the same commit or into a later one in their order. While a commit is encoded and synced, the shards
+//! fill the next; commits are written one after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::error::ArrowError;
+use springhouse_frame::FrameError;
+use springhouse_log::{Append, LogError};
+
+use crate::door::{Shared, Stop};
+use crate::message::CommitId;
+use crate::quarantine::{self, Held};
+use crate::registry::Stream;
+use crate::shard::{Queue, Sealed};
+use crate::spans::by_partition;
+
+/// Below this, encoding is shorter than handing it to another thread.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Payload of one append. The log takes 16 MiB; commits that are larger are split between shards.
+const APPEND_BYTES: usize = 8 << 20;
+
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut closing = shared.closing.subscribe();
+    loop {
+        let ends = tokio::select! {
+            () = shared.wake.notified() => false,
+            _ = closing.wait_for(|closing| *closing) => true,
+        };
+        let (commit, queues) = shared.cut();
+        match shared.write(queues).await {
+            Ok(()) => shared.durable.send_modify(|durable| durable.commit = commit),
+            Err(stop) => {
+                shared.fail(stop);
+                return;
+            }
+        }
+        if ends {
+            return;
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EncodeError {
+    #[error("cannot build a batch")]
+    Arrow(#[from] ArrowError),
+    #[error("cannot encode a frame")]
+    Frame(#[from] FrameError),
+}
+
+impl Shared {
+    /// Takes out everything that waits. What is pushed from here on belongs to the next commit.
+    fn cut(&self) -> (CommitId, Vec<Queue>) {
+        let mut journal = self.journal.lock();
+        let mut states: Vec<_> = self.shards.iter().map(|shard| shard.state.lock()).collect();
+        let commit = self.epoch.fetch_add(1, Ordering::AcqRel);
+        let mut queues = vec![std::mem::take(&mut *journal)];
+        queues.extend(states.iter_mut().map(|state| state.cut()));
+        drop((journal, states));
+        self.shards.iter().for_each(|shard| shard.room.notify_waiters());
+        self.journal_room.notify_waiters();
+        queues.retain(|queue| !queue.is_empty());
+        (commit, queues)
+    }
+
+    async fn write(&self, queues: Vec<Queue>) -> Result<(), Stop> {
+        if queues.is_empty() {
+            return Ok(());
+        }
+        let bytes: usize = queues.iter().map(|queue| queue.bytes).sum();
+        self.numbers.queue(bytes);
+        let encoded = match bytes <= INLINE_BYTES_MAX {
+            true => encode(queues),
+            false => tokio::task::spawn_blocking(|| encode(queues)).await.map_err(|_| Stop::Closed)?,
+        };
+        let appends = encoded.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a commit cannot be encoded");
+            Stop::Poisoned(format!("{error}: {:?}", std::error::Error::source(&error)).into())
+        })?;
+        let rows: u64 = appends.iter().flatten().map(Append::rows).sum();
+        for append in appends {
+            self.append(append).await?;
+        }
+        self.numbers.committed(rows as usize, bytes);
+        self.numbers.queue(0);
+        Ok(())
+    }
+
+    /// Appends, and goes on trying while the disk is full: nothing that was taken in is dropped for that.
+    async fn append(&self, appends: Vec<Append>) -> Result<(), Stop> {
+        let mut closing = self.closing.subscribe();
+        loop {
+            let error = match self.log.append(appends.clone()).await {
+                Ok(_) => {
+                    self.set_stop(None);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            match error {
+                LogError::Full { .. } => {
+                    tracing::warn!(%error, "readings wait for room");
+                    self.set_stop(Some(Stop::Full(error.to_string().into())));
+                }
+                LogError::Closed => return Err(Stop::Closed),
+                LogError::Poisoned { reason } => return Err(Stop::Poisoned(reason)),
+                other => return Err(Stop::Poisoned(other.to_string().into())),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.options.full_retry) => {}
+                _ = closing.wait_for(|closing| *closing) => return Err(Stop::Closed),
+            }
+        }
+    }
+
+    /// Nothing more will be durable: says so to everyone who waits.
+    fn fail(&self, stop: Stop) {
+        let reason: Arc<str> = match &stop {
+            Stop::Full(reason) | Stop::Poisoned(reason) => Arc::clone(reason),
+            Stop::Closed => "the log is closed".into(),
+        };
+        tracing::error!(%reason, "the log takes no more readings");
+        self.set_stop(Some(stop));
+        self.durable.send_modify(|durable| durable.poisoned = Some(reason));
+    }
+}
+
+/// The appends of a commit. Each inner list is appended at once, and what belongs together is in one of them: a
+/// message's rows and its journal event come from the same shard.
+fn encode(queues: Vec<Queue>) -> Result<Vec<Vec<Append>>, EncodeError> {
+    let mut groups: Vec<Vec<Append>> = Vec::new();
+    let mut group_bytes = 0;
+    let mut events = Vec::new();
+    for queue in queues {
+        let mut appends = Vec::new();
+        for sealed in queue.rows {
+            appends.push(encode_rows(sealed)?);
+        }
+        appends.extend(encode_held(queue.held)?);
+        let bytes: usize = appends.iter().map(|append| append.payload.len()).sum::<usize>()
+            + queue.journal.iter().map(|event| event.payload.len()).sum::<usize>();
+        match groups.last_mut() {
+            Some(group) if group_bytes + bytes <= APPEND_BYTES => {
+                group.append(&mut appends);
+                group_bytes += bytes;
+            }
+            _ => {
+                close(&mut groups, &mut events);
+                groups.push(appends);
+                group_bytes = bytes;
+            }
+        }
+        events.extend(queue.journal);
+    }
+    close(&mut groups, &mut events);
+    Ok(groups)
+}
+
+/// Adds the journal events of a group, in the order in which they were said.
+fn close(groups: &mut [Vec<Append>], events: &mut Vec<crate::shard::Event>) {
+    events.sort_unstable_by_key(|event| event.sequence);
+    if let Some(group) = groups.last_mut() {
+        group.extend(events.drain(..).map(|event| Append::session(event.payload)));
+    }
+}
+
+fn encode_rows(sealed: Sealed) -> Result<Append, EncodeError> {
+    let (batch, partitions) = sealed.rows.finish()?;
+    let (batch, spans) = by_partition(batch, &partitions)?;
+    Ok(Append::readings(sealed.stream, sealed.version, spans, batch)?)
+}
+
+/// One record for the quarantine of each tenant.
+fn encode_held(mut held: Vec<(Arc<Stream>, Held)>) -> Result<Vec<Append>, EncodeError> {
+    held.sort_by_key(|(stream, _)| stream.id);
+    let mut appends = Vec::new();
+    for same in held.chunk_by(|(a, _), (b, _)| a.id == b.id) {
+        let rows: Vec<Held> = same.iter().map(|(_, held)| held.clone()).collect();
+        if let Some((stream, _)) = same.first() {
+            appends.push(encode_quarantine(stream, &rows)?);
+        }
+    }
+    Ok(appends)
+}
+
+fn encode_quarantine(stream: &Stream, held: &[Held]) -> Result<Append, EncodeError> {
+    let (batch, partitions) = quarantine::batch(held)?;
+    let (batch, spans) = by_partition(batch, &partitions)?;
+    Ok(Append::readings(stream.id, quarantine::schema().version, spans, batch)?)
+}

@@ -1,0 +1,113 @@
+//! Rows that a pipeline computed: checked against their stream's schema, then durable at once.
+
+use arrow::array::{Array, BooleanArray, StringArray, cast::AsArray};
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+use bytestring::ByteString;
+use springhouse_log::{Append, Offset, Producer};
+use springhouse_model::{Partition, StreamKey};
+use springhouse_schema::{DEVICE_COLUMN, Reason, Rejection, Schema, adapt};
+
+use crate::quarantine::{self, Held};
+use crate::spans::{by_partition, without_rows};
+use crate::{Ingest, IngestError};
+
+impl Ingest {
+    /// Appends rows of a derived stream; durable when it returns. `producer.seq` is the number of the first of these
+    /// rows. Rows that lack what the schema requires go to quarantine, and count as written for the producer.
+    pub async fn append_derived(
+        &self,
+        key: &StreamKey,
+        batch: RecordBatch,
+        producer: Producer,
+    ) -> Result<Offset, IngestError> {
+        let shared = &self.shared;
+        shared.check_open()?;
+        let entry =
+            shared.registry.entry(key).ok_or_else(|| IngestError::NoStream { stream: key.clone() })?;
+        let rows = batch.num_rows() as u64;
+        let (good, bad) = split(&batch, &entry.schema);
+        let columns = |source| IngestError::Columns { stream: key.clone(), source };
+        let good = adapt(&good, &entry.schema).map_err(columns)?;
+        let kept = good.num_rows() as u64;
+        let partitions = partitions_of(&good);
+        let (good, spans) =
+            by_partition(good, &partitions).map_err(|error| IngestError::Encode(error.into()))?;
+        let encode = |error: springhouse_frame::FrameError| IngestError::Encode(error.into());
+        let mut append = Append::readings(entry.id, entry.schema.version, spans, good).map_err(encode)?;
+        // The log counts rows on from `seq`: counted from here it ends where the producer goes on.
+        append.producer = Some(Producer { id: producer.id, seq: producer.seq + (rows - kept) });
+        let mut appends = vec![append];
+        if bad.num_rows() > 0 {
+            appends.push(self.held_rows(key, &bad)?);
+        }
+        Ok(shared.log.append(appends).await?)
+    }
+
+    fn held_rows(&self, key: &StreamKey, bad: &RecordBatch) -> Result<Append, IngestError> {
+        let shared = &self.shared;
+        let no_quarantine = || IngestError::NoStream { stream: key.clone() };
+        let stream = shared.registry.quarantine(&key.tenant).ok_or_else(no_quarantine)?;
+        let received = shared.clock.now();
+        let devices = bad.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>());
+        let held: Vec<_> = (0..bad.num_rows())
+            .map(|row| Held {
+                device: devices.filter(|column| column.is_valid(row)).map(|column| column.value(row).into()),
+                site: None,
+                stream: Some(key.name.clone()),
+                topic: ByteString::from(format!("$pipeline/{}", key.name)),
+                rejection: Rejection::new(Reason::MissingField, "a pipeline left a required column empty"),
+                payload: describe(bad, row).into(),
+                received,
+                id: None,
+            })
+            .collect();
+        held.iter().for_each(|held| shared.numbers.quarantined(held.rejection.reason));
+        let encode = |error: Box<dyn std::error::Error + Send + Sync>| IngestError::Encode(error);
+        let (batch, partitions) = quarantine::batch(&held).map_err(|error| encode(error.into()))?;
+        let (batch, spans) = by_partition(batch, &partitions).map_err(|error| encode(error.into()))?;
+        Append::readings(stream.id, quarantine::schema().version, spans, batch)
+            .map_err(|error| encode(error.into()))
+    }
+}
+
+/// Rows that have everything the schema requires, and the others.
+fn split(batch: &RecordBatch, schema: &Schema) -> (RecordBatch, RecordBatch) {
+    let arrow = schema.arrow();
+    let required = arrow.fields().iter().filter(|field| !field.is_nullable());
+    let columns: Vec<_> = required
+        .filter_map(|field| batch.column_by_name(field.name()))
+        .filter(|column| column.null_count() > 0)
+        .collect();
+    if columns.is_empty() {
+        return (batch.clone(), without_rows(batch));
+    }
+    let whole: BooleanArray =
+        (0..batch.num_rows()).map(|row| Some(columns.iter().all(|column| column.is_valid(row)))).collect();
+    let broken: BooleanArray = whole.iter().map(|whole| whole.map(|whole| !whole)).collect();
+    let pick = |mask| filter_record_batch(batch, mask).unwrap_or_else(|_| without_rows(batch));
+    (pick(&whole), pick(&broken))
+}
+
+fn partitions_of(batch: &RecordBatch) -> Vec<u8> {
+    let devices = batch.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>());
+    let of = |device: Option<&str>| Partition::of(device.unwrap_or("")).0;
+    match devices {
+        Some(devices) => StringArray::iter(devices).map(of).collect(),
+        None => vec![of(None); batch.num_rows()],
+    }
+}
+
+/// A derived row as JSON, for a person to look at.
+fn describe(batch: &RecordBatch, row: usize) -> Vec<u8> {
+    let schema = batch.schema();
+    let values = schema.fields().iter().zip(batch.columns()).filter(|(_, column)| column.is_valid(row));
+    let object: serde_json::Map<_, _> = values
+        .map(|(field, column)| {
+            let text = arrow::util::display::array_value_to_string(column, row).unwrap_or_default();
+            let value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+            (field.name().clone(), value)
+        })
+        .collect();
+    serde_json::Value::Object(object).to_string().into_bytes()
+}

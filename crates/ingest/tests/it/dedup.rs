@@ -1,0 +1,76 @@
+//! A message with an id is stored once, however often it comes.
+
+use springhouse_ingest::{Options, Outcome};
+
+use crate::hub::{Hub, options, with_id};
+
+const TOPIC: &str = "devices/d/s";
+
+#[tokio::test]
+async fn a_repeated_id_is_a_duplicate_also_after_a_restart() {
+    let hub = Hub::new().await;
+    let message = with_id(hub.message(TOPIC, r#"[{"v":1},{"v":2}]"#), "m1");
+    assert_eq!(
+        hub.send(&[message.clone(), message.clone()]).await,
+        [Outcome::Accepted { rows: 2 }, Outcome::Duplicate]
+    );
+    assert_eq!(hub.texts("s", "_id"), vec![Some("m1".to_owned()); 2]);
+    let hub = hub.restarted().await;
+    assert_eq!(hub.send(&[message]).await, [Outcome::Duplicate]);
+    assert_eq!(hub.rows("s"), 2);
+    assert_eq!(hub.ingest.stats().duplicates, 1);
+}
+
+#[tokio::test]
+async fn a_quarantined_id_is_not_quarantined_twice() {
+    let hub = Hub::new().await;
+    let good = hub.message(TOPIC, r#"{"v":1}"#);
+    let bad = with_id(hub.message(TOPIC, "nonsense"), "m2");
+    let outcomes = hub.send(&[good, bad.clone(), bad.clone()]).await;
+    assert_eq!(outcomes[2], Outcome::Duplicate);
+    let hub = hub.restarted().await;
+    assert_eq!(hub.send(&[bad]).await, [Outcome::Duplicate]);
+    assert_eq!(hub.reasons().len(), 1);
+}
+
+#[tokio::test]
+async fn ids_of_different_devices_are_different() {
+    let hub = Hub::new().await;
+    let one = with_id(hub.message("devices/a/s", r#"{"v":1}"#), "same");
+    let two = with_id(hub.message("devices/b/s", r#"{"v":1}"#), "same");
+    assert_eq!(hub.send(&[one, two]).await, vec![Outcome::Accepted { rows: 1 }; 2]);
+}
+
+#[tokio::test]
+async fn an_id_is_forgotten_after_the_window() {
+    let hub = Hub::with(Options { dedup_ids: 2, ..options() }).await;
+    let message = |id: &str| with_id(hub.message(TOPIC, r#"{"v":1}"#), id);
+    let outcomes = hub.send(&[message("1"), message("2"), message("3"), message("1")]).await;
+    assert_eq!(outcomes[3], Outcome::Accepted { rows: 1 }, "two ids have come since");
+    hub.clock.advance_micros(3_601_000_000);
+    assert_eq!(hub.send(&[message("1")]).await, [Outcome::Accepted { rows: 1 }], "an hour has passed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_deliveries_at_once_one_gets_in() {
+    let hub = Hub::with(Options { shards: 4, ..options() }).await;
+    hub.say(TOPIC, r#"{"v":0}"#).await;
+    let senders = (0..8).map(|sender| {
+        let ingest = hub.ingest.clone();
+        let messages: Vec<_> =
+            (0..200).map(|n| with_id(hub.message(TOPIC, r#"{"v":1}"#), &format!("m{n}"))).collect();
+        let mut who = crate::hub::gateway();
+        who.subject = springhouse_policy::Subject::Token { id: format!("t{sender}"), name: "x".to_owned() };
+        tokio::spawn(async move {
+            let mut outcomes = Vec::new();
+            let commit = ingest.accept(&who, &messages, &mut outcomes).await.unwrap();
+            ingest.durable(commit).await.unwrap();
+            outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count()
+        })
+    });
+    let mut accepted = 0;
+    for sender in senders.collect::<Vec<_>>() {
+        accepted += sender.await.unwrap();
+    }
+    assert_eq!((accepted, hub.rows("s")), (200, 201));
+}
