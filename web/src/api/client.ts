@@ -1,5 +1,5 @@
 // The only place that talks HTTP to the hub: one typed function per route.
-import { offline, problemOf } from "./problem";
+import { ApiError, offline, problemOf } from "./problem";
 import type * as t from "./types";
 
 let onSignedOut: () => void = () => undefined;
@@ -65,9 +65,10 @@ export const api = {
   streams: () => json<t.Stream[]>("/streams"),
   createStream: (body: { name: string; json_schema?: unknown; watermark_seconds?: number }) => post<unknown>("/streams", body),
   approveStream: (name: string) => post<unknown>(`/streams/${e(name)}/approve`),
+  refuseStream: (name: string) => post<unknown>(`/streams/${e(name)}/refuse`),
   dropStream: (name: string) => remove(`/streams/${e(name)}`),
-  schema: (name: string) => json<unknown>(`/streams/${e(name)}/schema`),
-  putSchema: (name: string, body: unknown) => json<unknown>(`/streams/${e(name)}/schema`, { method: "PUT", body }),
+  schema: (name: string) => json<t.Schemas>(`/streams/${e(name)}/schema`),
+  putSchema: (name: string, body: unknown) => json<t.Schemas>(`/streams/${e(name)}/schema`, { method: "PUT", body }),
   readings: (name: string, params: Params) => json<t.Table>(withParams(`/streams/${e(name)}/readings`, params)),
 
   devices: () => json<t.Device[]>("/devices"),
@@ -118,4 +119,15 @@ export async function tryGet(path: string): Promise<{ status: number; took_ms: n
   const response = await fetch(path, { headers: { Accept: "application/json" }, credentials: "same-origin" });
   const body = await response.text();
   return { status: response.status, took_ms: performance.now() - start, body };
+}
+
+/** Why the hub refuses a tail, or nothing when it does not: the address answers plain HTTP with the problem, and
+ *  with 426 when all but the protocol is right. */
+export async function whyNoTail(params: Params): Promise<ApiError | null> {
+  try {
+    await send(withParams("/tail", params));
+    return null;
+  } catch (error) {
+    return error instanceof ApiError && error.status !== 426 && !error.isOffline ? error : null;
+  }
 }

@@ -56,11 +56,15 @@ export interface Column {
   type: string;
   unit?: string | null;
   system?: boolean;
+  description?: string | null;
+  required?: boolean;
 }
 export interface Stream {
   name: string;
   state: Approval;
-  origin: string | Record<string, unknown>;
+  origin: "inferred" | "declared" | "derived";
+  /** Which pipeline writes it. */
+  pipeline: string | null;
   schema_version: number;
   columns: Column[];
   rows: number;
@@ -68,12 +72,23 @@ export interface Stream {
   devices: number;
   last_at: string | null;
   bytes: number;
+  watermark_seconds: number;
   sql: string | null;
+  created_at: string;
 }
 export interface SchemaVersion {
   version: number;
-  created_at?: string | null;
+  /** Properties that are not listed are allowed, and the schema grows by them. */
+  additional: boolean;
+  columns: Column[];
   json_schema: Record<string, unknown>;
+}
+export interface Schemas {
+  stream: string;
+  version: number;
+  json_schema: Record<string, unknown>;
+  /** Oldest first. */
+  versions: SchemaVersion[];
 }
 
 export interface Device {
@@ -96,7 +111,7 @@ export interface DeviceDetail extends Device {
   latest: Latest[];
 }
 export interface NewDevice {
-  device: Device | string;
+  device: Device;
   token: string;
 }
 /** Buckets of a numeric property; a bucket without a reading has nulls. */
@@ -140,6 +155,7 @@ export interface QuarantinedMessage {
   reason: string;
   detail: string;
   payload: string;
+  payload_encoding: "text" | "base64";
   topic: string;
 }
 export interface Quarantine {
@@ -153,28 +169,35 @@ export interface Replay {
 
 export interface Pipeline {
   name: string;
-  kind: string;
+  kind: "pipeline" | "alert";
+  severity: Severity | null;
   into: string;
   sql: string;
-  /** `running`, `paused` or `failed`; the reason is in `error`. */
-  state: string;
+  version: number;
+  created_at: string;
+  status: PipelineStatus;
+}
+export interface PipelineStatus {
+  state: "running" | "paused" | "failed";
+  error: string | null;
   rows_in: number;
   rows_out: number;
   late: number;
+  /** Rows a second over the last seconds. */
   rate_in: number;
   lag_records: number;
-  lag_us: number | null;
+  lag_ms: number;
   watermark: string | null;
   state_bytes: number;
-  error: string | null;
 }
 
 export interface AlertRule {
   name: string;
   severity: Severity;
   sql: string;
-  state: string;
+  state: PipelineStatus["state"];
   fired: number;
+  open: number;
   last_at: string | null;
 }
 export interface AlertEvent {
@@ -198,12 +221,11 @@ export interface Token {
   scopes: Scope[];
   site?: string | null;
   device?: string | null;
-  created_at?: string | null;
-  expires?: string | null;
-  last_used?: string | null;
+  created_at: string;
+  expires_at: string | null;
 }
 export interface Connect {
-  mqtt: { host: string; port: number | null; tls_port: number | null };
+  mqtt: { host: string; port: number | null; tls_port: number | null; websocket_url?: string };
   http: { url: string };
   topic_template: string;
   ca_available: boolean;

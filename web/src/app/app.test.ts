@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { matches } from "./commands";
+import { signIn } from "./search";
 import { readRange, resolveRange } from "./range";
 
 describe("the command palette", () => {
@@ -24,4 +25,10 @@ describe("the time range", () => {
       expect([range.isLive, range.spanMs, range.to]).toEqual([true, 900_000, 9_000_000]);
     }
   });
+});
+
+test("a sign-in leads only to a path of this page", () => {
+  expect(["/devices?q=1", "//evil", "https://evil", "/\\evil", "javascript:x"].map((next) => signIn({ next }).next)).toEqual([
+    "/devices?q=1", undefined, undefined, undefined, undefined,
+  ]);
 });

@@ -53,9 +53,14 @@ export const quarantine = (raw: Raw): QuarantineSearch => ({
   id: text(raw.id),
 });
 
-/** Only a path of this page: a link must not lead away after the sign-in. */
-export const signIn = (raw: Raw): { next?: string } => {
+interface SignInSearch {
+  next?: string;
+  /** `used` when a one-time link was opened again. */
+  link?: string;
+}
+/** `next` is only ever a path of this page: a link must not lead away after the sign-in. */
+export const signIn = (raw: Raw): SignInSearch => {
   const next = text(raw.next);
-  return { next: next !== undefined && /^\/(?![/\\])/.test(next) ? next : undefined };
+  return { next: next !== undefined && /^\/(?![/\\])/.test(next) ? next : undefined, link: text(raw.link) };
 };
 export const setup = (raw: Raw): { link?: string } => ({ link: text(raw.link) });

@@ -6,13 +6,13 @@ import { queries } from "../api/queries";
 import { useNow } from "../app/now";
 import { Page } from "../app/page";
 import { ago } from "../format/time";
-import { properties, isNumeric } from "../streams/columns";
 import { tableName, literal } from "../sql/quote";
 import { APPROVAL_TONE, Badge, Dot } from "../ui/badge";
 import { LinkButton } from "../ui/button";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { ApprovalButtons } from "./approval";
+import { chartsOf } from "./charts";
 import { LastValues } from "./last-values";
 import { PropertyChart } from "./property-chart";
 import { RawTail } from "./raw-tail";
@@ -63,18 +63,6 @@ function Seen({ device }: { device: DeviceDetail }) {
       {device.online ? "online" : "silent"} · {device.site ? `${device.site} · ` : ""}last seen {ago(device.last_seen, now)}
     </span>
   );
-}
-
-/** Every numeric property that this device has sent, stream by stream in the schema's order. */
-export function chartsOf(device: DeviceDetail, streams: readonly Stream[]): { stream: string; property: string; unit: string | null }[] {
-  const sent = new Set(device.latest.map((latest) => `${latest.stream}\n${latest.property}`));
-  return streams
-    .filter((stream) => device.streams.includes(stream.name))
-    .flatMap((stream) =>
-      properties(stream)
-        .filter((column) => isNumeric(column) && sent.has(`${stream.name}\n${column.name}`))
-        .map((column) => ({ stream: stream.name, property: column.name, unit: column.unit ?? null })),
-    );
 }
 
 function Content({ device, streams }: { device: DeviceDetail; streams: readonly Stream[] }) {

@@ -23,9 +23,9 @@ test("the history is newest first, without repetition, bounded and survives rubb
 });
 
 test("the first question is about the busiest raw stream with a number", () => {
-  const stream = (name: string, rate: number, type: string, sql: string | null = null) =>
-    ({ name, origin: sql ? { Derived: { pipeline: "p" } } : "declared", rows_per_minute: rate, sql, columns: [{ name: "ts", type: "time", system: true }, { name: "power", type }] }) as unknown as Stream;
-  const query = starter([stream("door", 90, "bool"), stream("meter", 50, "float"), stream("per_minute", 900, "float", "SELECT")]);
+  const stream = (name: string, rate: number, type: string, origin = "declared") =>
+    ({ name, origin, rows_per_minute: rate, columns: [{ name: "ts", type: "time", system: true }, { name: "power", type }] }) as unknown as Stream;
+  const query = starter([stream("door", 90, "bool"), stream("meter", 50, "float"), stream("per_minute", 900, "float", "derived")]);
   expect(query).toContain("FROM meter");
   expect(starter([stream("door", 90, "bool")])).toBeNull();
 });

@@ -24,7 +24,7 @@ const PLAIN = /^(active_)?power(_k?w)?$/i;
 
 export function energySources(streams: readonly Stream[]): Source[] {
   const found = new Map<Role, Source>();
-  const raw = streams.filter((stream) => stream.sql === null && stream.rows > 0);
+  const raw = streams.filter((stream) => stream.origin !== "derived");
   for (const stream of raw) {
     const columns = stream.columns.filter((column) => isPower(column));
     columns.sort((a, b) => Number(PLAIN.test(b.name)) - Number(PLAIN.test(a.name)));

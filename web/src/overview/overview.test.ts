@@ -5,7 +5,7 @@ import { aligned, backfillSql, homeFrom, LiveSum } from "./power";
 
 function stream(name: string, columns: [string, string, string?][]): Stream {
   return {
-    name, state: "approved", origin: "declared", schema_version: 1, rows: 10, rows_per_minute: 60, devices: 10, last_at: null, bytes: 0, sql: null,
+    name, state: "approved", origin: "declared", pipeline: null, watermark_seconds: 5, created_at: "", schema_version: 1, rows: 10, rows_per_minute: 60, devices: 10, last_at: null, bytes: 0, sql: null,
     columns: columns.map(([column, type, unit]) => ({ name: column, type, unit: unit ?? null, system: false })),
   };
 }

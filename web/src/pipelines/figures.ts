@@ -1,4 +1,4 @@
-import type { Pipeline } from "../api/types";
+import type { PipelineStatus } from "../api/types";
 import { count } from "../format/number";
 import { duration } from "../format/time";
 
@@ -8,8 +8,9 @@ export function perMinute(perSecond: number): string {
 }
 
 /** How far behind a pipeline is: `no lag`, or the age of what it reads next. */
-export function lagText(pipeline: Pick<Pipeline, "lag_records" | "lag_us">): string {
-  if (pipeline.lag_records === 0) return "no lag";
-  if (pipeline.lag_us !== null && pipeline.lag_us > 0) return duration(pipeline.lag_us / 1000);
-  return `${count(pipeline.lag_records)} behind`;
+export function lagText(status: Pick<PipelineStatus, "lag_records" | "lag_ms">): string {
+  if (status.lag_records === 0) return "no lag";
+  // Below a second it is the rhythm of the commits, not a delay.
+  if (status.lag_ms > 0) return status.lag_ms < 1000 ? "no lag" : duration(status.lag_ms);
+  return `${count(status.lag_records)} behind`;
 }

@@ -1,1 +1,185 @@
-export function PipelineScreen() { return null; }
+import { useQuery, useQueryClient, useMutation } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { Pause, Play, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { api, rows } from "../api/client";
+import { queries } from "../api/queries";
+import type { Pipeline } from "../api/types";
+import { useNow } from "../app/now";
+import { Page } from "../app/page";
+import { bytes, count } from "../format/number";
+import { ago } from "../format/time";
+import { drawing } from "../sql/chartable";
+import { ResultChart } from "../sql/result-chart";
+import { ResultTable } from "../sql/result-table";
+import { SqlText } from "../sql/text";
+import { tableName } from "../sql/quote";
+import { Badge, stateTone } from "../ui/badge";
+import { Button } from "../ui/button";
+import { Confirm } from "../ui/confirm";
+import { Loading, Panel } from "../ui/panel";
+import { ProblemNote } from "../ui/problem-note";
+import { lagText, perMinute } from "./figures";
+
+const route = getRouteApi("/inside/pipelines/$name");
+const ROWS_REFRESH_MS = 3000;
+
+/** One pipeline: how it is doing, what it says, what it wrote last. */
+export function PipelineScreen() {
+  const { name } = route.useParams();
+  const pipelines = useQuery(queries.pipelines);
+  const pipeline = pipelines.data?.find((one) => one.name === name);
+  return (
+    <Page
+      title={name}
+      sub={pipeline && (pipeline.kind === "alert" ? `Alert rule · ${pipeline.severity ?? "warning"}` : `Pipeline into ${pipeline.into}`)}
+      actions={pipeline && <Actions pipeline={pipeline} />}
+    >
+      {pipeline ? (
+        <Content pipeline={pipeline} />
+      ) : pipelines.data ? (
+        <ProblemNote error={new Error(`There is no pipeline called “${name}”.`)} />
+      ) : pipelines.error ? (
+        <ProblemNote error={pipelines.error} />
+      ) : (
+        <Panel title="Pipeline">
+          <Loading />
+        </Panel>
+      )}
+    </Page>
+  );
+}
+
+function Actions({ pipeline }: { pipeline: Pipeline }) {
+  const cache = useQueryClient();
+  const navigate = useNavigate();
+  const [asks, setAsks] = useState(false);
+  const refresh = (): Promise<void> => cache.invalidateQueries({ queryKey: ["pipelines"] });
+  const isPaused = pipeline.status.state !== "running";
+  const turn = useMutation({
+    mutationFn: () => (isPaused ? api.resumePipeline(pipeline.name) : api.pausePipeline(pipeline.name)),
+    onSettled: refresh,
+  });
+  const drop = useMutation({
+    mutationFn: () => api.dropPipeline(pipeline.name),
+    onSuccess: async () => {
+      await navigate({ to: "/pipelines" });
+      await cache.invalidateQueries();
+    },
+  });
+  return (
+    <>
+      <Button
+        icon={isPaused ? <Play size={14} aria-hidden /> : <Pause size={14} aria-hidden />}
+        disabled={turn.isPending}
+        title={turn.error?.message}
+        onClick={() => turn.mutate()}
+      >
+        {isPaused ? "Resume" : "Pause"}
+      </Button>
+      <Button look="danger" icon={<Trash2 size={14} aria-hidden />} onClick={() => setAsks(true)}>
+        Delete
+      </Button>
+      <Confirm
+        title={`Delete ${pipeline.name}?`}
+        verb="Delete it"
+        open={asks}
+        busy={drop.isPending}
+        error={drop.error}
+        onConfirm={() => drop.mutate()}
+        onClose={() => setAsks(false)}
+      >
+        It stops at once and its open windows are lost. The stream {pipeline.into} and the rows in it stay.
+      </Confirm>
+    </>
+  );
+}
+
+function Content({ pipeline }: { pipeline: Pipeline }) {
+  const now = useNow(1000);
+  const { status } = pipeline;
+  const figures: [string, React.ReactNode][] = [
+    ["State", <Badge key="state" tone={stateTone(status.state)}>{status.state}</Badge>],
+    ["Rate", perMinute(status.rate_in)],
+    ["Lag", lagText(status)],
+    ["Watermark", status.watermark ? ago(status.watermark, now) : "–"],
+    ["Rows in", count(status.rows_in)],
+    ["Rows out", count(status.rows_out)],
+    ["Late", <Late key="late" pipeline={pipeline} />],
+    ["State held", bytes(status.state_bytes)],
+  ];
+  return (
+    <div className="grid gap-4">
+      {status.error && <ProblemNote error={new Error(status.error)} />}
+      <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border border-line bg-line sm:grid-cols-4 xl:grid-cols-8">
+        {figures.map(([label, value]) => (
+          <div key={label} className="bg-panel px-4 py-3">
+            <dt className="text-[12px] text-mute">{label}</dt>
+            <dd className="mt-1 text-[15px] font-medium tabular-nums">{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <Panel title="SQL" hint={`version ${pipeline.version}`}>
+        <SqlText sql={pipeline.sql} />
+      </Panel>
+      <Written stream={pipeline.into} />
+    </div>
+  );
+}
+
+function Late({ pipeline }: { pipeline: Pipeline }) {
+  if (pipeline.status.late === 0) return "0";
+  const late = `${pipeline.name}.late`;
+  return (
+    <Link to="/explore" search={{ q: `SELECT * FROM ${tableName(late)} ORDER BY ts DESC LIMIT 100` }} className="text-warn hover:underline">
+      {count(pipeline.status.late)}
+    </Link>
+  );
+}
+
+function Written({ stream }: { stream: string }) {
+  const written = useQuery({
+    queryKey: ["written", stream],
+    queryFn: ({ signal }) => rows(`SELECT * FROM ${tableName(stream)} ORDER BY ts DESC LIMIT 200`, signal),
+    refetchInterval: ROWS_REFRESH_MS,
+  });
+  const table = written.data && withoutPlatform(written.data);
+  const drawn = table ? drawing(table) : null;
+  return (
+    <Panel
+      title="Rows"
+      hint={
+        <Link to="/streams/$name" params={{ name: stream }} className="hover:text-accent">
+          Stream {stream} →
+        </Link>
+      }
+    >
+      {table && table.rows.length > 0 ? (
+        <>
+          {drawn && <ResultChart drawing={drawn} label={`Rows of ${stream} as chart`} />}
+          <ResultTable table={table} label={`Newest rows of ${stream}`} maxHeight={380} />
+        </>
+      ) : written.error && !written.data ? (
+        <div className="p-4">
+          <ProblemNote error={written.error} />
+        </div>
+      ) : (
+        <p className="px-4 py-8 text-center text-[13px] text-mute">
+          {written.isPending ? "Reading…" : "No row yet. A window is written when the watermark has passed its end."}
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+/** Leaves out the hub's own columns and those in which nothing stands. */
+function withoutPlatform<T extends { columns: { name: string; type: string }[]; rows: unknown[][] }>(table: T): T {
+  const kept = table.columns.flatMap((column, index) =>
+    !column.name.startsWith("_") && table.rows.some((row) => row[index] !== null) ? [index] : [],
+  );
+  return {
+    ...table,
+    columns: kept.flatMap((index) => table.columns[index] ?? []),
+    rows: table.rows.map((row) => kept.map((index) => row[index])),
+  };
+}

@@ -16,13 +16,7 @@ function isSystem(name: string): boolean {
   return SYSTEM.includes(name) || name.startsWith("_");
 }
 
-export function originText(stream: Stream): string {
-  if (typeof stream.origin === "string") return stream.origin;
-  const [kind, value] = Object.entries(stream.origin)[0] ?? ["derived", null];
-  const of = typeof value === "string" ? value : ((value as { pipeline?: string } | null)?.pipeline ?? "");
-  return of ? `${kind.toLowerCase()} by ${of}` : kind.toLowerCase();
-}
 /** Whether a pipeline writes this stream. */
 export function isDerived(stream: Stream): boolean {
-  return originText(stream).startsWith("derived");
+  return stream.origin === "derived";
 }

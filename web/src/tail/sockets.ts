@@ -44,7 +44,7 @@ class Line {
       return;
     }
     const wanted = new Set([...this.wishes].flatMap((wish) => wish.streams));
-    const isCovered = [...wanted].every((stream) => this.streams.has(stream));
+    const isCovered = this.streams.has("*") || [...wanted].every((stream) => this.streams.has(stream));
     if (this.socket !== null && isCovered) return;
     // Several components mount in one turn; they shall cause one connection.
     this.timer = setTimeout(() => this.connect(wanted), 0);
@@ -85,7 +85,7 @@ class Line {
     const frame = JSON.parse(data) as Partial<TailFrame>;
     if (typeof frame.stream !== "string" || !Array.isArray(frame.rows)) return;
     const whole: TailFrame = { stream: frame.stream, rows: frame.rows, dropped: frame.dropped ?? 0 };
-    for (const wish of this.wishes) if (wish.streams.includes(whole.stream)) wish.onFrame(whole);
+    for (const wish of this.wishes) if (names(wish, whole.stream)) wish.onFrame(whole);
   }
 
   private hangUp(): void {
@@ -105,6 +105,11 @@ class Line {
     this.state = state;
     this.changed();
   }
+}
+
+/** `*` is every stream, also those that do not exist yet. */
+function names(wish: Wish, stream: string): boolean {
+  return wish.streams.includes(stream) || wish.streams.includes("*");
 }
 
 export class TailSockets {

@@ -6,6 +6,7 @@ export interface ColumnView<T> {
   id: string;
   title: string;
   cell: (row: T) => ReactNode;
+  /** Empty for a column of buttons, which name themselves. */
   align?: "right";
   /** Sorting key; a column without one cannot be sorted. */
   sort?: (row: T) => string | number | null;
