@@ -31,7 +31,7 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
               <button
                 type="button"
                 aria-expanded={isOpen}
-                className="flex min-w-0 flex-1 items-center gap-3 rounded text-left text-[13px]"
+                className="flex min-w-0 flex-1 items-center gap-3 rounded text-left text-[13px] max-sm:basis-full"
                 onClick={() => void navigate({ search: (before) => ({ ...before, event: isOpen ? undefined : event.id }), replace: true })}
               >
                 <ChevronRight size={14} className={cx("shrink-0 text-mute transition-transform", isOpen && "rotate-90")} aria-hidden />
@@ -43,10 +43,10 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
                   {event.key && <span className="font-normal text-mute"> · {event.key}</span>}
                 </span>
               </button>
-              <time dateTime={event.at} title={moment(event.at)} className="text-[12px] text-mute tabular-nums">
+              <time dateTime={event.at} title={moment(event.at)} className="text-[12px] text-mute tabular-nums max-sm:pl-7">
                 {ago(event.at, now)}
               </time>
-              <span className="flex w-32 justify-end">
+              <span className="flex w-32 justify-end max-sm:ml-auto">
                 {isSeen ? <span className="truncate text-[12px] text-mute">seen{event.by ? ` by ${event.by}` : ""}</span> : <Acknowledge event={event} />}
               </span>
             </div>

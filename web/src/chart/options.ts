@@ -48,7 +48,7 @@ export function chartOptions({ lines, width, height, syncKey, now }: Wanted): uP
     width,
     height,
     legend: { show: false },
-    padding: [10, 14, 0, 0],
+    padding: [10, 22, 0, 0],
     cursor: {
       points: { size: 6 },
       drag: { x: true, y: false, setScale: false },

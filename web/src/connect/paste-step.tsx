@@ -89,7 +89,7 @@ function Waiting({ device }: { device: string }) {
       </span>
       <span>
         Waiting for the first message of <b className="font-medium">{device}</b>… It appears here by itself.{" "}
-        <Link to="/quarantine" search={{ device }} className="text-accent hover:underline">
+        <Link to="/quarantine" search={{ device }} className="text-accent underline underline-offset-2">
           Does it not fit?
         </Link>
       </span>

@@ -95,7 +95,7 @@ function Content({ device, streams }: { device: DeviceDetail; streams: readonly 
                   ? "This device sends no numbers; its values are beside and its messages below."
                   : "Nothing has come from this device yet. "}
                 {device.latest.length === 0 && (
-                  <Link to="/connect" className="text-accent hover:underline">
+                  <Link to="/connect" className="text-accent underline underline-offset-2">
                     How to send
                   </Link>
                 )}

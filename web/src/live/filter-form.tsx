@@ -17,13 +17,13 @@ export function FilterForm({ device, filter, hint, onApply }: Props) {
   const isChanged = deviceText !== (device ?? "") || filterText !== (filter ?? "");
   return (
     <form
-      className="flex min-w-0 flex-1 flex-wrap gap-2"
+      className="flex min-w-0 flex-1 flex-wrap gap-2 max-sm:order-last max-sm:basis-full"
       onSubmit={(event) => {
         event.preventDefault();
         onApply({ device: deviceText.trim() || undefined, filter: filterText.trim() || undefined });
       }}
     >
-      <input aria-label="Device" placeholder="Any device" value={deviceText} onChange={(event) => setDevice(event.target.value)} className={cx(INPUT, "sm:w-44!")} />
+      <input aria-label="Device" placeholder="Any device" value={deviceText} onChange={(event) => setDevice(event.target.value)} className={cx(INPUT, "w-full! sm:w-44!")} />
       <div className="relative min-w-0 flex-1 basis-60">
         <Filter size={14} className="pointer-events-none absolute left-2.5 top-2.25 text-mute" aria-hidden />
         <input

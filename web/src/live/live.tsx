@@ -64,7 +64,7 @@ export function Live() {
           hint={filterHint(streams.find(({ name }) => name === stream))}
           onApply={set}
         />
-        <div className="ml-auto flex gap-1 max-md:ml-0">
+        <div className="ml-auto flex gap-1">
           <Button className={cx(isRaw && "border-accent! text-accent")} aria-pressed={isRaw} icon={<Braces size={14} aria-hidden />} onClick={() => setRaw(!isRaw)}>
             JSON
           </Button>

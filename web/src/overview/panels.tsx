@@ -59,7 +59,7 @@ export function PipelinesPanel() {
       {pipelines.length === 0 && (
         <p className="px-4 py-4 text-[13px] leading-relaxed text-mute">
           A pipeline turns readings into something new while they arrive: means per minute, thresholds, alerts.{" "}
-          <Link to="/pipelines/new" className="text-accent underline-offset-2 hover:underline">
+          <Link to="/pipelines/new" className="text-accent underline underline-offset-2">
             Write one
           </Link>
         </p>

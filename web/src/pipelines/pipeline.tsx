@@ -111,9 +111,9 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
   return (
     <div className="grid gap-4">
       {status.error && <ProblemNote error={new Error(status.error)} />}
-      <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border border-line bg-line sm:grid-cols-4 xl:grid-cols-8">
+      <dl className="flex flex-wrap gap-px overflow-hidden rounded-xl border border-line bg-line">
         {figures.map(([label, value]) => (
-          <div key={label} className="bg-panel px-4 py-3">
+          <div key={label} className="grow basis-32 bg-panel px-4 py-3">
             <dt className="text-[12px] text-mute">{label}</dt>
             <dd className="mt-1 text-[15px] font-medium tabular-nums">{value}</dd>
           </div>

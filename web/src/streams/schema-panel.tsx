@@ -4,6 +4,7 @@ import { useState } from "react";
 import { api } from "../api/client";
 import { queries } from "../api/queries";
 import type { Schemas } from "../api/types";
+import { plural } from "../format/number";
 import { Button } from "../ui/button";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
@@ -57,7 +58,7 @@ function Versions({ schema }: { schema: Schemas }) {
               <summary className="flex list-none items-center gap-2">
                 <span className="font-medium">Version {version.version}</span>
                 <span className="ml-auto text-[12px] text-mute">
-                  {before ? `${changed.length} change${changed.length === 1 ? "" : "s"}` : `${changed.length} properties`}
+                  {before ? plural(changed.length, "change") : plural(changed.length, "property", "properties")}
                   {version.additional ? " · grows by itself" : " · closed"}
                 </span>
               </summary>

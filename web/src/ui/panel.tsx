@@ -27,7 +27,7 @@ export function Empty({ icon, title, children, action }: { icon: ReactNode; titl
   return (
     <div className="flex flex-col items-center px-6 py-12 text-center">
       <div className="grid size-11 place-items-center rounded-xl bg-accent/12 text-accent">{icon}</div>
-      <h3 className="mt-4 text-[15px] font-semibold">{title}</h3>
+      <p className="mt-4 text-[15px] font-semibold">{title}</p>
       {children && <div className="mt-1.5 max-w-[46ch] text-[13px] leading-relaxed text-mute">{children}</div>}
       {action && <div className="mt-5 flex flex-wrap justify-center gap-2">{action}</div>}
     </div>

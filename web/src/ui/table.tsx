@@ -4,9 +4,9 @@ import { cx } from "./cx";
 
 export interface ColumnView<T> {
   id: string;
+  /** Empty for a column of buttons, which name themselves. */
   title: string;
   cell: (row: T) => ReactNode;
-  /** Empty for a column of buttons, which name themselves. */
   align?: "right";
   /** Sorting key; a column without one cannot be sorted. */
   sort?: (row: T) => string | number | null;
@@ -64,7 +64,7 @@ export function Table<T>({ label, columns, rows, rowKey, sorting, onSort }: Prop
                       {active && (sorting.down ? <ArrowDown size={12} aria-hidden /> : <ArrowUp size={12} aria-hidden />)}
                     </button>
                   ) : (
-                    column.title
+                    column.title || <span className="sr-only">Actions</span>
                   )}
                 </th>
               );
