@@ -1,12 +1,16 @@
 //! Streaming SQL: statements in, derived streams out.
 //!
 //! A statement ([`statement`]) is planned by DataFusion ([`plan`]) into a chain of operators of our own, which a
-//! [`Pipeline`] drives over batches of one stream. [`files::run`] does that over files.
+//! [`Pipeline`] drives over batches of one stream. [`files::run`] does that over files, an
+//! [`Engine`] over the log of a hub.
 //!
 //! What comes out depends on the rows alone: not on batch sizes, restarts or the clock.
 
 mod error;
 pub mod files;
+pub mod filter;
+pub mod history;
+mod hub;
 mod ipc;
 mod operators;
 pub mod pipeline;
@@ -17,6 +21,7 @@ use springhouse_model::StreamName;
 use springhouse_schema::{Field, Schema};
 
 pub use error::RunError;
+pub use hub::{Engine, EngineError, Options, Outcome, PipelineStatus, Preview, RunState, Streams};
 pub use pipeline::{Emitted, Pipeline};
 pub use plan::{Catalog, Plan, PlanError, StreamTable};
 

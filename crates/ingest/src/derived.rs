@@ -2,10 +2,12 @@
 
 use arrow::array::{Array, BooleanArray, StringArray, cast::AsArray};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
 use bytestring::ByteString;
 use springhouse_log::{Append, Offset, Producer};
-use springhouse_model::{Partition, StreamKey};
+use springhouse_model::{Partition, StreamKey, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, Reason, Rejection, Schema, adapt};
 
 use crate::quarantine::{self, Held};
@@ -104,7 +106,10 @@ fn describe(batch: &RecordBatch, row: usize) -> Vec<u8> {
     let values = schema.fields().iter().zip(batch.columns()).filter(|(_, column)| column.is_valid(row));
     let object: serde_json::Map<_, _> = values
         .map(|(field, column)| {
-            let text = arrow::util::display::array_value_to_string(column, row).unwrap_or_default();
+            let text = match column.as_primitive_opt::<TimestampMicrosecondType>() {
+                Some(times) => Timestamp(times.value(row)).to_string(),
+                None => array_value_to_string(column, row).unwrap_or_default(),
+            };
             let value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
             (field.name().clone(), value)
         })

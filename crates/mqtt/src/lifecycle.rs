@@ -66,7 +66,10 @@ impl Shared {
                 if inner.is_attached {
                     inner.kick.get_or_insert(reason::SESSION_TAKEN_OVER);
                 }
-                if !inner.is_attached && !wish.clean_start {
+                // The timer that ends an expired session may be late.
+                let ends_at = inner.state.closed_at.map(|at| after(at, inner.state.expiry_s));
+                let has_expired = ends_at.is_some_and(|at| at <= self.clock.now());
+                if !inner.is_attached && !wish.clean_start && !has_expired {
                     events.extend(self.attach(tenant, &session, &mut inner, who, wish));
                     return Ok((Arc::clone(&session), true));
                 }

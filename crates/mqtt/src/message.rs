@@ -3,7 +3,7 @@
 use rmqtt_codec::types::QoS;
 use springhouse_model::Timestamp;
 
-use crate::wire::{Publish, Will};
+use crate::wire::Publish;
 
 /// Fixed cost of a message in a queue beyond its bytes, so that empty messages are bounded as well.
 pub const MESSAGE_BYTES_MIN: usize = 64;
@@ -66,24 +66,6 @@ impl Message {
 
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
-    }
-}
-
-impl Will {
-    /// The will as a publish of its client.
-    pub fn to_publish(&self) -> Publish {
-        Publish {
-            topic: self.topic.clone(),
-            payload: self.payload.clone(),
-            packet_id: 0,
-            qos: self.qos,
-            retain: self.retain,
-            dup: false,
-            alias: None,
-            expiry_s: self.expiry_s,
-            message_id: None,
-            properties: self.properties.clone(),
-        }
     }
 }
 

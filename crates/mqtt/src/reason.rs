@@ -1,8 +1,6 @@
 //! Reason codes of MQTT 5 (§2.4), and faults of a peer that end its connection with one of them.
 
 pub const SUCCESS: u8 = 0x00;
-pub const DISCONNECT_WITH_WILL: u8 = 0x04;
-pub const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
 pub const NO_SUBSCRIPTION: u8 = 0x11;
 pub const UNSPECIFIED: u8 = 0x80;
 pub const MALFORMED: u8 = 0x81;

@@ -31,18 +31,31 @@ pub enum What {
 
 #[derive(Default)]
 pub struct Timers {
-    due: Mutex<(u64, BTreeMap<(Timestamp, u64), Due>)>,
+    queue: Mutex<Queue>,
     changed: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Tells timers of the same time apart.
+    count: u64,
+    due: BTreeMap<(Timestamp, u64), Due>,
+}
+
+impl Queue {
+    fn first(&self) -> Option<Timestamp> {
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
 }
 
 impl Timers {
     pub fn set(&self, at: Timestamp, due: Due) {
-        let mut guard = self.due.lock();
-        let (count, timers) = &mut *guard;
-        *count += 1;
-        let is_first = timers.first_key_value().is_none_or(|((first, _), _)| at < *first);
-        timers.insert((at, *count), due);
-        drop(guard);
+        let mut queue = self.queue.lock();
+        let is_first = queue.first().is_none_or(|first| at < first);
+        queue.count += 1;
+        let key = (at, queue.count);
+        queue.due.insert(key, due);
+        drop(queue);
         if is_first {
             self.changed.notify_one();
         }
@@ -50,14 +63,14 @@ impl Timers {
 
     /// Everything that is due at `now`.
     pub fn take(&self, now: Timestamp) -> Vec<Due> {
-        let timers = &mut self.due.lock().1;
-        let later = timers.split_off(&(now.plus_micros(1), 0));
-        std::mem::replace(timers, later).into_values().collect()
+        let mut queue = self.queue.lock();
+        let later = queue.due.split_off(&(now.plus_micros(1), 0));
+        std::mem::replace(&mut queue.due, later).into_values().collect()
     }
 
     /// Returns when something may be due.
     pub async fn wait(&self, now: Timestamp) {
-        let first = self.due.lock().1.first_key_value().map(|((at, _), _)| *at);
+        let first = self.queue.lock().first();
         let sleep = first.map_or(SLEEP_MAX, |at| {
             let micros = u64::try_from(at.micros() - now.micros()).unwrap_or(0);
             Duration::from_micros(micros).min(SLEEP_MAX)

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    config, device, link, pipeline, quarantine, schema, sim, sql, status, stream, token,
+    config, device, link, pipeline, quarantine, run, schema, sim, sql, status, stream, token,
 };
 
 const MANUAL: &str = "\
@@ -57,6 +57,8 @@ pub struct Cli {
 pub enum Verb {
     /// Publish simulated homes to a hub, or print them
     Sim(sim::Args),
+    /// Run a SQL file over files or standard input, without a hub
+    Run(run::Args),
     /// Ask a question in SQL, or carry out a statement
     Sql(sql::Args),
     /// Devices: list, add, approve, refuse, tokens

@@ -77,7 +77,8 @@ impl Client {
         if text.trim().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text).with_context(|| format!("the hub's answer to {method} {path} is not JSON"))
+        serde_json::from_str(&text)
+            .with_context(|| format!("the hub's answer to {method} {path} is not JSON"))
     }
 
     /// The body of an answer in another form than JSON, to be read piece by piece.
@@ -109,7 +110,8 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let bytes = body.map(Value::to_string).unwrap_or_default();
-        let request = request.body(bytes).map_err(|error| Failure::Usage(format!("cannot ask the hub: {error}")))?;
+        let request =
+            request.body(bytes).map_err(|error| Failure::Usage(format!("cannot ask the hub: {error}")))?;
         let answer = self.agent.run(request).map_err(|error| self.unreachable(&error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).into()) }
     }
@@ -133,7 +135,9 @@ fn refusal(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
     if let Some(hint) = word("hint") {
         message.push_str(&format!("\nhint: {hint}"));
     } else if status == 401 {
-        message.push_str("\nhint: give a token by --token or SPRINGHOUSE_TOKEN; `springhouse token create` makes one");
+        message.push_str(
+            "\nhint: give a token by --token or SPRINGHOUSE_TOKEN; `springhouse token create` makes one",
+        );
     }
     Failure::Refused(message)
 }
@@ -143,7 +147,9 @@ pub fn path_part(name: &str) -> String {
     let mut part = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => part.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                part.push(char::from(byte))
+            }
             _ => part.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -12,7 +12,9 @@ pub enum Failure {
     #[error("{0}")]
     DataDirectory(String),
     /// 4: no hub answers.
-    #[error("no hub answers at {url}: {reason}\nhint: is it running? `--url` or SPRINGHOUSE_URL names another one")]
+    #[error(
+        "no hub answers at {url}: {reason}\nhint: is it running? `--url` or SPRINGHOUSE_URL names another one"
+    )]
     Unreachable { url: String, reason: String },
     /// 5: the hub answered and said no.
     #[error("{0}")]

@@ -85,10 +85,18 @@ fn node_error(node: &LogicalPlan) -> Option<PlanError> {
 fn expressions(node: &LogicalPlan) -> Result<(), PlanError> {
     let mut refusal = None;
     node.apply_expressions(|root| {
-        root.apply(|expr| {
-            refusal = refusal.take().or_else(|| expression_error(expr));
-            Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })
+        refusal = refusal.take().or(expression(root).err());
+        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    refusal.map_or(Ok(()), Err)
+}
+
+/// Refuses an expression whose value does not follow from the row alone.
+pub(crate) fn expression(root: &Expr) -> Result<(), PlanError> {
+    let mut refusal = None;
+    root.apply(|expr| {
+        refusal = refusal.take().or_else(|| expression_error(expr));
+        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     refusal.map_or(Ok(()), Err)
 }

@@ -32,7 +32,8 @@ use springhouse_schema::Schema;
 pub use catalog::{Catalog, StreamTable};
 pub use error::PlanError;
 
-pub(crate) use catalog::session;
+pub(crate) use catalog::{Provider, session};
+pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
 pub(crate) use output::Output;
 

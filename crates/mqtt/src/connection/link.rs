@@ -64,18 +64,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Writes what there is to write and reads when `reads`. Reports writing only when `tells_writing`.
-    pub fn poll(
+    /// Writes what there is to write and reads when `reads`. Reports writing only when `tells_writing`. Can be cancelled
+    /// without losing anything.
+    pub async fn wait(&mut self, reads: bool, tells_writing: bool) -> io::Result<LinkEvent> {
+        std::future::poll_fn(|context| self.poll(context, reads, tells_writing)).await
+    }
+
+    fn poll(
         &mut self,
         context: &mut Context<'_>,
         reads: bool,
         tells_writing: bool,
     ) -> Poll<io::Result<LinkEvent>> {
         let has_written = self.poll_write(context)?;
-        if reads {
-            if let Poll::Ready(event) = self.poll_read(context) {
-                return Poll::Ready(event);
-            }
+        if reads && let Poll::Ready(event) = self.poll_read(context) {
+            return Poll::Ready(event);
         }
         match has_written && tells_writing {
             true => Poll::Ready(Ok(LinkEvent::Wrote)),
@@ -101,11 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             // Nothing is kept for a connection that has nothing to say.
             self.out = BytesMut::new();
         }
-        if self.needs_flush {
-            if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context) {
-                flushed?;
-                self.needs_flush = false;
-            }
+        if self.needs_flush
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
+        {
+            flushed?;
+            self.needs_flush = false;
         }
         Ok(has_written)
     }
@@ -122,10 +125,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Waits until something is read.
     pub async fn read(&mut self) -> io::Result<LinkEvent> {
-        std::future::poll_fn(|context| self.poll(context, true, false)).await
+        self.wait(true, false).await
     }
 
-    /// Writes what is left and closes the stream.
+    /// Writes what is left and closes the stream for writing.
     pub async fn close(&mut self) -> io::Result<()> {
         std::future::poll_fn(|context| {
             self.poll_write(context)?;
@@ -135,5 +138,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
         })
         .await
+    }
+
+    /// As [`close`](Link::close), then waits until the peer closes too. Bytes that arrive at a closed socket make the system
+    /// throw away what the peer has not read yet, which would be the reason for the end.
+    pub async fn close_gently(&mut self) -> io::Result<()> {
+        self.close().await?;
+        while self.read().await? == LinkEvent::Read {
+            self.inbox.clear();
+        }
+        Ok(())
     }
 }

@@ -42,7 +42,7 @@ use submit::Accepting;
 /// Answers that may wait for their commit before the socket is no longer read; clients of MQTT 3.1.1 know no other bound.
 const ANSWERS_MAX: usize = 32 * 1024;
 /// Time a closing connection has to take its last bytes.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where a connection comes from.
 #[derive(Clone, Debug)]
@@ -71,8 +71,8 @@ pub(crate) struct Connection<S> {
     link: Link<S>,
     client: Client,
     routes: Routes,
-    aliases_in: Option<Box<HashMap<u16, ByteString>>>,
-    aliases_out: Option<Box<outbound::Aliases>>,
+    aliases_in: Option<HashMap<u16, ByteString>>,
+    aliases_out: Option<outbound::Aliases>,
     batch: Batch,
     answers: VecDeque<Due>,
     /// Inbound QoS 1 and 2 messages whose exchange is not complete.
@@ -98,7 +98,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let mut link = Link::new(stream);
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
     let Some(client) = Box::pin(shake_hands(&shared, &mut link, &origin)).await else {
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, link.close()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, link.close_gently()).await;
         return;
     };
     drop(origin);
@@ -120,7 +120,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         }
     };
     Box::pin(attachment.close(farewell)).await;
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.link.close()).await;
+    let mut link = connection.link;
+    let _ = match end {
+        End::Fault(_) => tokio::time::timeout(CLOSE_TIMEOUT, link.close_gently()).await,
+        End::Left(_) | End::Lost => tokio::time::timeout(CLOSE_TIMEOUT, link.close()).await,
+    };
 }
 
 async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + Send>(
@@ -217,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut packets = Bytes::new();
         let mut end = None;
         let mut is_broken = false;
+        let mut is_deaf = false;
         let patience = Duration::from_millis(u64::from(self.client.terms.keep_alive_s) * 1500);
         let mut heard_at = tokio::time::Instant::now();
         let silence = tokio::time::sleep(patience);
@@ -246,6 +251,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             let reads = accepting.is_none() && end.is_none() && self.has_room();
+            if reads && std::mem::take(&mut is_deaf) {
+                // Not hearing was the gateway's own doing.
+                heard_at = tokio::time::Instant::now();
+            }
+            is_deaf |= !reads;
             let tells_writing = self.waits_for_room || !reads;
             let waits_for_commit = self.waits_for_commit || !self.answers.is_empty();
             tokio::select! {
@@ -257,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     self.window_moved = true;
                 }
-                event = std::future::poll_fn(|context| self.link.poll(context, reads, tells_writing)), if !is_broken => match event {
+                event = self.link.wait(reads, tells_writing), if !is_broken => match event {
                     Ok(LinkEvent::Read) => {
                         heard_at = tokio::time::Instant::now();
                         self.read_at = Instant::now();
@@ -282,15 +292,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 () = &mut silence, if !patience.is_zero() => {
-                    let now = tokio::time::Instant::now();
-                    if !reads {
-                        // Not hearing is the gateway's own doing.
-                        heard_at = now;
-                    }
-                    if now.duration_since(heard_at) >= patience {
+                    if heard_at.elapsed() >= patience && reads {
                         end.get_or_insert(End::Fault(Fault::of(reason::KEEP_ALIVE_TIMEOUT, "nothing heard in time")));
                     }
-                    silence.as_mut().reset(heard_at + patience);
+                    let since = if reads { heard_at } else { tokio::time::Instant::now() };
+                    silence.as_mut().reset(since + patience);
                 }
             }
         }

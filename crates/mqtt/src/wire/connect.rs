@@ -42,7 +42,6 @@ pub struct Connect {
     pub packet_bytes_max: Option<u32>,
     pub topic_alias_max: u16,
     pub wants_response_information: bool,
-    pub wants_problem_information: bool,
     pub has_authentication_method: bool,
 }
 
@@ -140,7 +139,6 @@ fn from_v3(packet: v3::Packet) -> Result<Connect, Fault> {
         packet_bytes_max: None,
         topic_alias_max: 0,
         wants_response_information: false,
-        wants_problem_information: true,
         has_authentication_method: false,
     })
 }
@@ -163,7 +161,6 @@ fn from_v5(packet: v5::Packet) -> Result<Connect, Fault> {
         packet_bytes_max: connect.max_packet_size.map(std::num::NonZero::get),
         topic_alias_max: connect.topic_alias_max,
         wants_response_information: connect.request_response_info,
-        wants_problem_information: connect.request_problem_info,
         has_authentication_method: connect.auth_method.is_some(),
     })
 }

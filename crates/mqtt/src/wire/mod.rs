@@ -73,10 +73,10 @@ pub fn decode_all(bytes: &[u8]) -> usize {
     let mut count = 0;
     let mut version = Version::V5;
     while let Ok(Some(frame)) = take_frame(&mut rest, 1024 * 1024) {
-        if frame.first == 0x10 {
-            if let Ok(Hello::Connect(connect)) = decode_connect(&frame) {
-                version = connect.version;
-            }
+        if frame.first == 0x10
+            && let Ok(Hello::Connect(connect)) = decode_connect(&frame)
+        {
+            version = connect.version;
         }
         count += [version, Version::V3].iter().filter(|version| decode(&frame, **version).is_ok()).count();
     }

@@ -58,7 +58,8 @@ fn read_file(flags: &HubFlags, data_default: &Path) -> anyhow::Result<(File, Opt
             Ok(text) => return Ok((File::parse(&text, &path)?, Some(path))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot read the configuration `{}`", path.display()));
+                return Err(error)
+                    .with_context(|| format!("cannot read the configuration `{}`", path.display()));
             }
         }
     }

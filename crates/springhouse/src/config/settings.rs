@@ -159,7 +159,9 @@ impl Settings {
             ));
         }
         if storage.log_retention_bytes < 2 * storage.log_segment_bytes {
-            return wrong("`storage.log_retention_bytes` is less than two segments; hint: retention works by segment");
+            return wrong(
+                "`storage.log_retention_bytes` is less than two segments; hint: retention works by segment",
+            );
         }
         Ok(())
     }
@@ -197,7 +199,10 @@ impl Settings {
             }
             for topic in &anonymous.topics {
                 topic.parse::<springhouse_policy::TopicFilter>().map_err(|error| {
-                    Failure::Usage(format!("the anonymous listener `{}` has a wrong topic: {error}", anonymous.name))
+                    Failure::Usage(format!(
+                        "the anonymous listener `{}` has a wrong topic: {error}",
+                        anonymous.name
+                    ))
                 })?;
             }
             listeners.push((format!("mqtt.anonymous `{}`", anonymous.name), anonymous.listener));
@@ -238,7 +243,8 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let flags = HubFlags { http: Some("127.0.0.1:9000".parse().unwrap()), ..HubFlags::default() };
-        let settings = resolved("[http]\nlisten = '127.0.0.1:9001'\n[mqtt]\nlisten = ':2883'", flags).unwrap();
+        let settings =
+            resolved("[http]\nlisten = '127.0.0.1:9001'\n[mqtt]\nlisten = ':2883'", flags).unwrap();
         assert_eq!(settings.http.listen.to_string(), "127.0.0.1:9000");
         assert_eq!(settings.mqtt.listen.to_string(), "127.0.0.1:2883");
         assert_eq!(settings.mqtt.tls, Listen::Off);

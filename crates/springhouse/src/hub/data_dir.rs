@@ -46,7 +46,8 @@ fn lock(data: &Path) -> anyhow::Result<File> {
         let mut holder = String::new();
         // Only to help; the lock itself is what counts.
         let _ = file.read_to_string(&mut holder);
-        let holder = if holder.trim().is_empty() { String::new() } else { format!(" (process {})", holder.trim()) };
+        let holder =
+            if holder.trim().is_empty() { String::new() } else { format!(" (process {})", holder.trim()) };
         return Err(Failure::DataDirectory(format!(
             "`{}` is in use by another hub{holder}\nhint: stop it, or give this one a directory of its own by --data",
             data.display()
@@ -88,7 +89,10 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let first = DataDirectory::open(data.path()).unwrap();
         let second = DataDirectory::open(data.path()).unwrap_err().to_string();
-        assert!(second.contains(&format!("in use by another hub (process {})", std::process::id())), "{second}");
+        assert!(
+            second.contains(&format!("in use by another hub (process {})", std::process::id())),
+            "{second}"
+        );
         drop(first);
         DataDirectory::open(data.path()).unwrap();
     }

@@ -1,4 +1,5 @@
-//! x
-pub mod paths;
+//! Parts of a hub.
+
 mod data_dir;
+pub mod paths;
 mod tls;

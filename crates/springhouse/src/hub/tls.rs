@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -64,7 +65,10 @@ pub fn load(settings: &Tls, dir: &Path, names: HostNames) -> anyhow::Result<Serv
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::Usage(format!("`{}` cannot be used for TLS: {error}\nhint: PEM files are expected", path.display()))
+    Failure::Usage(format!(
+        "`{}` cannot be used for TLS: {error}\nhint: PEM files are expected",
+        path.display()
+    ))
 }
 
 fn config(
@@ -157,7 +161,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn machine_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
-    let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    let is_plain =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
     is_plain.then_some(name)
 }
 

@@ -50,7 +50,11 @@ async fn print_link(data: &Path, args: &Args) -> anyhow::Result<()> {
         None if persons.is_empty() => LinkPurpose::Setup,
         None => {
             let names: Vec<&str> = persons.iter().map(|person| person.name.as_str()).collect();
-            return Err(Failure::Usage(format!("who is to sign in? hint: --person with one of {}", names.join(", "))).into());
+            return Err(Failure::Usage(format!(
+                "who is to sign in? hint: --person with one of {}",
+                names.join(", ")
+            ))
+            .into());
         }
     };
     let secret = meta.create_link(&tenant, purpose, from_now(args.expires)).await?;

@@ -5,6 +5,7 @@ pub mod device;
 pub mod link;
 pub mod pipeline;
 pub mod quarantine;
+pub mod run;
 pub mod schema;
 pub mod sim;
 pub mod sql;
@@ -18,6 +19,7 @@ use crate::cli::{Cli, Verb};
 pub fn carry_out(cli: Cli) -> anyhow::Result<()> {
     match cli.verb {
         Verb::Sim(args) => sim::carry_out(args),
+        Verb::Run(args) => run::carry_out(args),
         Verb::Sql(args) => sql::carry_out(args),
         Verb::Device(args) => device::carry_out(args),
         Verb::Stream(args) => stream::carry_out(args),

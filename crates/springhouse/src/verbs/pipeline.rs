@@ -64,7 +64,17 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
             if args.json {
                 table::print_json(&pipelines)?;
             } else {
-                let keys = ["name", "kind", "into", "state", "rows_in", "rows_out", "late", "lag_records", "watermark"];
+                let keys = [
+                    "name",
+                    "kind",
+                    "into",
+                    "state",
+                    "rows_in",
+                    "rows_out",
+                    "late",
+                    "lag_records",
+                    "watermark",
+                ];
                 table::print_objects(&keys, &pipelines)?;
             }
         }

@@ -39,7 +39,8 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Set { stream, file } => {
             let answer = client.put(&of(&stream), &read_json(&file)?)?;
             let version = answer.get("version").or_else(|| answer.get("schema_version"));
-            let version = version.and_then(Value::as_u64).map(|v| format!(", version {v}")).unwrap_or_default();
+            let version =
+                version.and_then(Value::as_u64).map(|v| format!(", version {v}")).unwrap_or_default();
             println!("the schema of `{stream}` is set{version}");
         }
     }

@@ -86,7 +86,11 @@ fn print(args: &Args, length: Duration) -> anyhow::Result<()> {
         for home in &mut homes {
             for reading in home.step(now, 1.0) {
                 let rest = reading.json.trim_start_matches('{');
-                writeln!(out, "{{\"device\":\"{}\",\"stream\":\"{}\",{rest}", reading.device, reading.stream)?;
+                writeln!(
+                    out,
+                    "{{\"device\":\"{}\",\"stream\":\"{}\",{rest}",
+                    reading.device, reading.stream
+                )?;
             }
         }
     }
@@ -105,7 +109,8 @@ async fn publish(args: Args) -> anyhow::Result<()> {
     let (host, port) = host_and_port(&args.mqtt)?;
     let token = args.token.clone().ok_or_else(|| {
         Failure::Usage(
-            "publishing needs a token\nhint: springhouse token create --data DIR --name sim --scope ingest".into(),
+            "publishing needs a token\nhint: springhouse token create --data DIR --name sim --scope ingest"
+                .into(),
         )
     })?;
     let start = start(&args);
@@ -171,7 +176,11 @@ struct Progress {
 impl Progress {
     fn new(start: Timestamp) -> Progress {
         let begun_behind_s = seconds_between(start, SystemClock.now());
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(begun_behind_s) } else { ProgressBar::hidden() };
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(begun_behind_s)
+        } else {
+            ProgressBar::hidden()
+        };
         let caught_up = begun_behind_s < 60;
         bar.set_style(style(caught_up));
         Progress { bar, start, begun_behind_s, caught_up }

@@ -34,7 +34,11 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         let overview = client.get("/overview")?;
         let facts = overview.as_object().context("the hub's overview is not an object")?;
         for (name, value) in facts.iter().filter(|(_, value)| value.is_number() || value.is_string()) {
-            println!("  {:<26} {}", name.replace('_', " "), value.as_str().map_or(value.to_string(), str::to_owned));
+            println!(
+                "  {:<26} {}",
+                name.replace('_', " "),
+                value.as_str().map_or(value.to_string(), str::to_owned)
+            );
         }
     }
     Ok(())

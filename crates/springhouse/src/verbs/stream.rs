@@ -89,7 +89,9 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Create { stream, schema, watermark_seconds } => {
             let schema = schema.as_ref().map(read_json).transpose()?;
             let mut body = json!({ "name": stream });
-            for (key, value) in [("json_schema", schema), ("watermark_seconds", watermark_seconds.map(Value::from))] {
+            for (key, value) in
+                [("json_schema", schema), ("watermark_seconds", watermark_seconds.map(Value::from))]
+            {
                 if let Some(value) = value {
                     body[key] = value;
                 }
@@ -106,7 +108,8 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
             println!("`{stream}` is dropped");
         }
         Action::Tail { streams, device, filter, limit } => {
-            let query = query_part(&[("stream", Some(streams.join(","))), ("device", device), ("filter", filter)]);
+            let query =
+                query_part(&[("stream", Some(streams.join(","))), ("device", device), ("filter", filter)]);
             runtime::run_client(tail(&client, &query, limit.unwrap_or(u64::MAX)))?;
         }
     }
@@ -117,7 +120,8 @@ async fn tail(client: &Client, query: &str, limit: u64) -> anyhow::Result<()> {
     let url = format!("{}/api/v1/tail{query}", client.base().replacen("http", "ws", 1));
     let mut request = url.into_client_request().context("cannot make a request of the URL")?;
     if let Some(token) = client.token() {
-        let value = format!("Bearer {token}").parse().map_err(|_| Failure::Usage("the token is not one".into()))?;
+        let value =
+            format!("Bearer {token}").parse().map_err(|_| Failure::Usage("the token is not one".into()))?;
         request.headers_mut().insert("authorization", value);
     }
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| match error {

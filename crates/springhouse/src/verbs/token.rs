@@ -97,7 +97,10 @@ async fn on_data(data: &Path, action: Action) -> anyhow::Result<()> {
         Action::List => print_tokens(&serde_json::to_value(meta.tokens(&tenant).await?)?)?,
         Action::Revoke { id } => {
             if !meta.revoke_token(&tenant, &id).await? {
-                return Err(Failure::Usage(format!("there is no token `{id}`; hint: `springhouse token list`")).into());
+                return Err(Failure::Usage(format!(
+                    "there is no token `{id}`; hint: `springhouse token list`"
+                ))
+                .into());
             }
             println!("token `{id}` is revoked");
         }
@@ -144,7 +147,8 @@ pub async fn open_meta(data: &Path) -> anyhow::Result<Arc<dyn Meta>> {
     let data = config::data_directory(Some(data))?;
     let path = hub::paths::meta(&data);
     if !path.is_file() {
-        let problem = format!("`{}` is not the data directory of a hub\nhint: start the hub once", data.display());
+        let problem =
+            format!("`{}` is not the data directory of a hub\nhint: start the hub once", data.display());
         return Err(Failure::Usage(problem).into());
     }
     Ok(Arc::new(SqliteMeta::open(&path).await?))

@@ -1,0 +1,64 @@
+//! What a pipeline would have done over the last minutes, before it is created.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use crate::auth::Caller;
+use crate::extract::JsonBody;
+use crate::problem::Problem;
+use crate::rows::{ColumnView, columns_of, raw_rows};
+use crate::state::App;
+use crate::statements::engine_problem;
+
+const MINUTES_MAX: u32 = 24 * 60;
+const ROWS_MAX: usize = 1_000;
+
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct PreviewDraft {
+    /// A CREATE PIPELINE or CREATE ALERT statement, or its SELECT alone.
+    sql: String,
+    /// How far back; 10 when left out, at most one day.
+    #[serde(default)]
+    minutes: Option<u32>,
+    /// At most 1000 rows.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PreviewView {
+    columns: Vec<ColumnView>,
+    #[schema(value_type = Vec<Vec<Object>>)]
+    rows: Box<RawValue>,
+    /// Rows that were read.
+    scanned: u64,
+    /// Rows that would have come too late.
+    late: u64,
+    took_ms: f64,
+}
+
+/// Runs a statement over the last minutes without creating anything.
+#[utoipa::path(post, path = "/api/v1/pipelines/preview", tag = "pipelines", request_body = PreviewDraft,
+    responses((status = 200, body = PreviewView)))]
+pub(crate) async fn run(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(draft): JsonBody<PreviewDraft>,
+) -> Result<Json<PreviewView>, Problem> {
+    let started = Instant::now();
+    let minutes = draft.minutes.unwrap_or(10).clamp(1, MINUTES_MAX);
+    let limit = draft.limit.unwrap_or(100).clamp(1, ROWS_MAX);
+    let preview =
+        app.engine.preview(caller.tenant(), &draft.sql, minutes, limit).await.map_err(engine_problem)?;
+    Ok(Json(PreviewView {
+        columns: columns_of(&preview.schema),
+        rows: raw_rows(&preview.batches, limit)?,
+        scanned: preview.scanned,
+        late: preview.late,
+        took_ms: started.elapsed().as_secs_f64() * 1_000.0,
+    }))
+}

@@ -1,0 +1,37 @@
+//! Statements on their way to the engine: parsed, allowed, carried out, and their errors with line and column.
+
+use springhouse_engine::statement::{self, Statement};
+use springhouse_engine::{EngineError, Outcome};
+use springhouse_policy::Scope;
+
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Longest statement. What a person writes is shorter; what a program writes should be two.
+const SQL_BYTES_MAX: usize = 64 * 1024;
+
+/// The one statement of a text.
+pub(crate) fn parse_one(sql: &str) -> Result<Statement, Problem> {
+    if sql.len() > SQL_BYTES_MAX {
+        let detail = format!("the statement has {} bytes, at most {SQL_BYTES_MAX} are allowed", sql.len());
+        return Err(Problem::bad_request("invalid_sql", detail));
+    }
+    statement::parse_one(sql).map_err(|error| Problem::bad_request("invalid_sql", error.to_string()))
+}
+
+/// Carries out a statement that is no query.
+pub(crate) async fn execute(app: &App, caller: &Caller, statement: &Statement) -> Result<Outcome, Problem> {
+    if statement.is_change() {
+        caller.require(Scope::Write)?;
+    }
+    let outcome = app.engine.execute(caller.tenant(), statement).await.map_err(engine_problem)?;
+    if statement.is_change() {
+        tracing::info!(statement = statement.verb(), "a statement has been carried out");
+    }
+    Ok(outcome)
+}
+
+pub(crate) fn engine_problem(error: EngineError) -> Problem {
+    Problem::by_class(error.class(), "invalid_sql", "carry out the statement", &error)
+}

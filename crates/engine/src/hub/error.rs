@@ -1,0 +1,90 @@
+//! What can go wrong when the engine is asked for something.
+
+use std::path::PathBuf;
+
+use springhouse_ingest::{IngestError, RegistryError};
+use springhouse_log::LogError;
+use springhouse_meta::MetaError;
+use springhouse_model::{ErrorClass, StreamName};
+
+use crate::{PlanError, RunError};
+
+/// A statement that was not carried out, or an engine that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("{kind} `{name}` does not exist")]
+    NotFound { kind: &'static str, name: StreamName },
+    #[error("{kind} `{name}` exists already{}", exists_hint(kind))]
+    Exists { kind: &'static str, name: StreamName },
+    #[error("stream `{stream}` is in use by {users}; hint: drop what uses it first")]
+    InUse { stream: StreamName, users: String },
+    #[error("`{name}` cannot fill `{stream}`: {why}")]
+    Target { name: StreamName, stream: StreamName, why: String },
+    #[error("this is a query; hint: ask it of the lake, or CREATE PIPELINE name INTO stream AS …")]
+    IsQuery,
+    #[error("cannot read or write what the pipelines are")]
+    Meta(#[from] MetaError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("cannot append rows")]
+    Ingest(#[from] IngestError),
+    #[error("cannot read the log")]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("cannot {doing} `{}`", path.display())]
+    Snapshot { doing: &'static str, path: PathBuf, source: std::io::Error },
+    /// A record of the log is not what its stream says.
+    #[error("cannot read record {offset} of stream `{stream}`: {why}")]
+    Record { offset: u64, stream: StreamName, why: String },
+    #[error("the engine is shutting down")]
+    Closed,
+}
+
+fn exists_hint(kind: &str) -> &'static str {
+    match kind {
+        "stream" => "; hint: DROP STREAM first, or CREATE STREAM IF NOT EXISTS",
+        _ => "; hint: CREATE OR REPLACE changes it and keeps its stream",
+    }
+}
+
+impl EngineError {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            EngineError::Plan(_)
+            | EngineError::NotFound { .. }
+            | EngineError::Exists { .. }
+            | EngineError::InUse { .. }
+            | EngineError::Target { .. }
+            | EngineError::IsQuery => ErrorClass::User,
+            EngineError::Meta(error) => error.class(),
+            EngineError::Registry(error) => error.class(),
+            EngineError::Ingest(error) => error.class(),
+            EngineError::Log(error) => error.class(),
+            EngineError::Run(error) => error.class(),
+            EngineError::Snapshot { .. } | EngineError::Closed => ErrorClass::Environment,
+            EngineError::Record { .. } => ErrorClass::Internal,
+        }
+    }
+
+    /// Whether trying again later may help without anybody changing the statement or the data.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.class() == ErrorClass::Environment
+    }
+
+    /// The message with its causes, for a status that a person reads.
+    pub(crate) fn full_text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let next = error.to_string();
+            if !text.contains(&next) {
+                text = format!("{text}: {next}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,102 @@
+//! The engine of a hub: every pipeline a task of its own on the log, created, paused and dropped while data flows.
+//!
+//! What pipelines exist is written in meta, what they read and write goes through the log, and what they remember is in
+//! snapshots; a pipeline that fails stops alone.
+
+mod error;
+mod execute;
+mod preview;
+mod roster;
+mod snapshot;
+mod status;
+mod streams;
+mod task;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use springhouse_ingest::Ingest;
+use springhouse_log::Log;
+use springhouse_meta::{Meta, PipelineEntry};
+use springhouse_model::{StreamKey, StreamName, TenantId};
+
+pub use error::EngineError;
+pub use execute::Outcome;
+pub use preview::Preview;
+pub use status::{PipelineStatus, RunState};
+pub use streams::Streams;
+
+use roster::Roster;
+
+/// How the engine is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Snapshots are kept in `snapshots/` below it.
+    pub data_dir: PathBuf,
+}
+
+/// Runs the pipelines of a hub. Cheap to clone; all clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) meta: Arc<dyn Meta>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) streams: Arc<dyn Streams>,
+    pub(crate) roster: Roster,
+    /// Statements that change something take turns.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+impl Engine {
+    /// Starts all pipelines that ran when the hub stopped.
+    pub async fn open(
+        options: Options,
+        meta: Arc<dyn Meta>,
+        log: Arc<dyn Log>,
+        ingest: Ingest,
+    ) -> Result<Engine, EngineError> {
+        Engine::open_over(options, meta, log, Arc::new(ingest)).await
+    }
+
+    /// As [`Engine::open`], over any streams.
+    pub async fn open_over(
+        options: Options,
+        meta: Arc<dyn Meta>,
+        log: Arc<dyn Log>,
+        streams: Arc<dyn Streams>,
+    ) -> Result<Engine, EngineError> {
+        let shared =
+            Shared { options, meta, log, streams, roster: Roster::default(), turn: tokio::sync::Mutex::new(()) };
+        let engine = Engine { shared: Arc::new(shared) };
+        for entry in engine.shared.meta.pipelines(None).await? {
+            engine.shared.adopt(entry).await;
+        }
+        Ok(engine)
+    }
+
+    /// How the pipelines and alert rules of a tenant are doing, in the order of their creation.
+    pub async fn status(&self, tenant: &TenantId) -> Vec<PipelineStatus> {
+        self.shared.roster.status(tenant, self.shared.log.end())
+    }
+
+    /// Stops all pipelines; each leaves a snapshot behind.
+    pub async fn shutdown(&self) {
+        let _turn = self.shared.turn.lock().await;
+        for stopped in self.shared.roster.stop_all() {
+            stopped.ended().await;
+        }
+    }
+}
+
+/// The stream that takes the late rows of a pipeline.
+pub(crate) fn late_key(entry: &PipelineEntry) -> Result<StreamKey, EngineError> {
+    let name: StreamName = entry
+        .name
+        .parse()
+        .map_err(|error: springhouse_model::NameError| crate::PlanError::new(error.to_string()))?;
+    Ok(StreamKey::new(entry.tenant.clone(), crate::late_stream(&name)?))
+}

@@ -1,0 +1,137 @@
+//! What a statement would have given over the last minutes, without creating anything.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use springhouse_log::{Kind, Offset};
+use springhouse_model::{Clock, StreamKey, SystemClock, TenantId};
+use springhouse_schema::adapt;
+
+use super::{Engine, EngineError};
+use crate::statement::{self, Select, Statement};
+use crate::{Emitted, Pipeline, PlanError, RunError};
+
+/// A preview that takes longer shows what it has.
+const TIME_MAX: Duration = Duration::from_secs(10);
+const READ_BYTES: usize = 4 << 20;
+
+/// The rows of a preview.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The columns that the SELECT names.
+    pub schema: SchemaRef,
+    /// The last rows, oldest first.
+    pub batches: Vec<RecordBatch>,
+    /// Rows of the source that were read.
+    pub scanned: u64,
+    /// Rows that would have come too late.
+    pub late: u64,
+}
+
+impl Engine {
+    /// Runs a CREATE PIPELINE, CREATE ALERT or SELECT over the last `minutes` of the log and closes the windows. Returns
+    /// at most the last `limit` rows.
+    pub async fn preview(
+        &self,
+        tenant: &TenantId,
+        sql: &str,
+        minutes: u32,
+        limit: usize,
+    ) -> Result<Preview, EngineError> {
+        let select = match statement::parse_one(sql).map_err(PlanError::from)? {
+            Statement::CreatePipeline(pipeline) => pipeline.select,
+            Statement::CreateAlert(alert) => alert.select,
+            Statement::Query(text) => Select::bare(text),
+            other => {
+                let error = PlanError::new(format!("{} has no rows to preview", other.verb()));
+                return Err(error.with_hint("SELECT, CREATE PIPELINE and CREATE ALERT have").into());
+            }
+        };
+        let plan = Arc::new(crate::plan::plan(&select, &self.shared.catalog(tenant))?);
+        let key = StreamKey::new(tenant.clone(), plan.source.name.clone());
+        let source = self
+            .shared
+            .streams
+            .entry(&key)
+            .ok_or_else(|| EngineError::NotFound { kind: "stream", name: key.name.clone() })?;
+        let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(minutes));
+        let log = Arc::clone(&self.shared.log);
+        let run = move || -> Result<Preview, EngineError> {
+            let mut last = LastRows::new(plan.start(), limit);
+            let end = log.end();
+            let mut from = log.offset_at(since)?;
+            let started = Instant::now();
+            while from < end && started.elapsed() < TIME_MAX {
+                let records = log.read(from, READ_BYTES)?;
+                let Some(newest) = records.last() else { break };
+                from = newest.next_offset().max(Offset(from.0 + 1));
+                for record in records.iter().filter(|record| record.kind == Kind::Readings && record.stream == source.id)
+                {
+                    let damaged = |why: String| EngineError::Record {
+                        offset: record.offset.0,
+                        stream: source.key.name.clone(),
+                        why,
+                    };
+                    let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
+                    let batch =
+                        adapt(&batch, &plan.source.schema).map_err(|error| damaged(error.to_string()))?;
+                    let emitted = last.pipeline.push(&batch)?;
+                    last.keep(emitted);
+                }
+            }
+            last.end()
+        };
+        tokio::task::spawn_blocking(run).await.map_err(|_| EngineError::Closed)?
+    }
+}
+
+struct LastRows {
+    pipeline: Pipeline,
+    limit: usize,
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+}
+
+impl LastRows {
+    fn new(pipeline: Pipeline, limit: usize) -> LastRows {
+        LastRows { pipeline, limit, batches: VecDeque::new(), rows: 0 }
+    }
+
+    /// Keeps the newest batches that are needed for the limit.
+    fn keep(&mut self, emitted: Emitted) {
+        for batch in emitted.rows {
+            self.rows += batch.num_rows();
+            self.batches.push_back(batch);
+        }
+        while let Some(oldest) = self.batches.front() {
+            if self.rows - oldest.num_rows() < self.limit {
+                break;
+            }
+            self.rows -= oldest.num_rows();
+            self.batches.pop_front();
+        }
+    }
+
+    fn end(mut self) -> Result<Preview, EngineError> {
+        let emitted = self.pipeline.finish()?;
+        self.keep(emitted);
+        let plan = Arc::clone(self.pipeline.plan());
+        let schema = plan.output_schema().arrow().project(plan.selected_columns()).map_err(RunError::from)?;
+        let surplus = self.rows.saturating_sub(self.limit);
+        let mut batches = Vec::new();
+        for (at, batch) in self.batches.iter().enumerate() {
+            let skip = if at == 0 { surplus.min(batch.num_rows()) } else { 0 };
+            let batch = batch.project(plan.selected_columns()).map_err(RunError::from)?;
+            batches.push(batch.slice(skip, batch.num_rows() - skip));
+        }
+        Ok(Preview {
+            schema: Arc::new(schema),
+            batches,
+            scanned: self.pipeline.rows_in(),
+            late: self.pipeline.late(),
+        })
+    }
+}

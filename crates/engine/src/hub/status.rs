@@ -1,0 +1,105 @@
+//! How pipelines are doing.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use springhouse_meta::PipelineKind;
+use springhouse_model::{StreamName, Timestamp};
+
+/// A rate is what came in during the last seconds.
+const RATE_SPAN: Duration = Duration::from_secs(10);
+
+/// Whether a pipeline works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    Running,
+    Paused,
+    Failed,
+}
+
+impl RunState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Paused => "paused",
+            RunState::Failed => "failed",
+        }
+    }
+}
+
+/// One pipeline or alert rule at one moment.
+#[derive(Clone, Debug)]
+pub struct PipelineStatus {
+    pub name: String,
+    pub kind: PipelineKind,
+    /// The stream it reads; `None` when its statement cannot be planned.
+    pub from: Option<StreamName>,
+    pub into: StreamName,
+    pub sql: String,
+    pub state: RunState,
+    /// Why it failed, or what went wrong that it has survived.
+    pub error: Option<String>,
+    pub rows_in: u64,
+    pub rows_out: u64,
+    pub late: u64,
+    /// Rows per second.
+    pub rate_in: f64,
+    /// Records of the log behind its position.
+    pub lag_records: u64,
+    /// Age of the newest record it has dealt with, while there are others behind.
+    pub lag_us: i64,
+    pub watermark: Option<Timestamp>,
+    pub state_bytes: u64,
+}
+
+/// What the task of a pipeline tells while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    pub(crate) rows_in: AtomicU64,
+    pub(crate) rows_out: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) position: AtomicU64,
+    /// When the last record that was dealt with was appended.
+    pub(crate) seen_at: AtomicI64,
+    /// [`i64::MIN`] before the first row.
+    pub(crate) watermark: AtomicI64,
+    pub(crate) state_bytes: AtomicU64,
+    rate: Mutex<VecDeque<(Instant, u64)>>,
+}
+
+impl Gauges {
+    pub(crate) fn new() -> Gauges {
+        Gauges { watermark: AtomicI64::new(i64::MIN), ..Gauges::default() }
+    }
+
+    /// Remembers the count of rows for the rate, at most once in a fraction of a second.
+    pub(crate) fn note_rows(&self, rows_in: u64) {
+        self.rows_in.store(rows_in, Ordering::Relaxed);
+        self.sample(Instant::now(), rows_in);
+    }
+
+    pub(crate) fn rate_in(&self) -> f64 {
+        let now = Instant::now();
+        let rows = self.rows_in.load(Ordering::Relaxed);
+        self.sample(now, rows);
+        let samples = self.rate.lock();
+        match samples.front() {
+            Some((at, before)) if now.duration_since(*at) > Duration::from_millis(200) => {
+                rows.saturating_sub(*before) as f64 / now.duration_since(*at).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+
+    fn sample(&self, now: Instant, rows: u64) {
+        let mut samples = self.rate.lock();
+        if samples.back().is_none_or(|(at, _)| now.duration_since(*at) > Duration::from_millis(500)) {
+            samples.push_back((now, rows));
+        }
+        while samples.len() > 1 && samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN) {
+            samples.pop_front();
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the engine needs of the hub's streams, so that it can be tested without a gateway in front.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use springhouse_ingest::Ingest;
+use springhouse_log::Producer;
+use springhouse_meta::{NewStream, StreamEntry};
+use springhouse_model::{StreamKey, TenantId};
+use springhouse_schema::Schema;
+
+use super::EngineError;
+
+/// The streams by name, and the only way to write one.
+#[async_trait]
+pub trait Streams: Send + Sync {
+    fn entry(&self, key: &StreamKey) -> Option<Arc<StreamEntry>>;
+    fn entries(&self, tenant: &TenantId) -> Vec<Arc<StreamEntry>>;
+    /// Creates the stream, or returns the one that has this name already, unchanged.
+    async fn create(&self, stream: NewStream) -> Result<Arc<StreamEntry>, EngineError>;
+    async fn put_schema(&self, key: &StreamKey, schema: Schema) -> Result<Arc<StreamEntry>, EngineError>;
+    async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError>;
+    /// Appends rows; returns after they are durable. The batch has the columns of the stream.
+    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer) -> Result<(), EngineError>;
+}
+
+#[async_trait]
+impl Streams for Ingest {
+    fn entry(&self, key: &StreamKey) -> Option<Arc<StreamEntry>> {
+        self.registry().entry(key)
+    }
+
+    fn entries(&self, tenant: &TenantId) -> Vec<Arc<StreamEntry>> {
+        self.registry().entries(Some(tenant))
+    }
+
+    async fn create(&self, stream: NewStream) -> Result<Arc<StreamEntry>, EngineError> {
+        Ok(self.registry().create_stream(stream).await?)
+    }
+
+    async fn put_schema(&self, key: &StreamKey, schema: Schema) -> Result<Arc<StreamEntry>, EngineError> {
+        Ok(self.registry().put_schema(key, schema).await?)
+    }
+
+    async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError> {
+        Ok(self.registry().drop_stream(key).await?)
+    }
+
+    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer) -> Result<(), EngineError> {
+        self.append_derived(key, rows, producer).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,351 @@
+//! One pipeline at work on the log.
+//!
+//! ```text
+//! log ─records of its stream─▶ adapt to the planned schema ─▶ Pipeline ─rows─▶ append (producer 2·id)
+//!  ▲                                                             └─late─▶ append (producer 2·id + 1)
+//!  └── hold at the older snapshot                      snapshot: offset, watermark, state, numbers of the next rows
+//! ```
+//! After a restart the newest good snapshot is restored and the log is read again from its offset. The rows come out again
+//! with the same numbers, and those that the log has already are passed over: each is there once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use arrow::array::{AsArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
+use springhouse_log::{Kind, Log, Offset, Producer, Reader, Record};
+use springhouse_meta::{PipelineEntry, StreamEntry};
+use springhouse_model::{StreamKey, Timestamp};
+use springhouse_schema::adapt;
+use tokio::sync::watch;
+
+use super::snapshot::{Folder, Header, Snapshot};
+use super::status::Gauges;
+use super::{EngineError, Streams, late_key};
+use crate::{Emitted, Pipeline, Plan, RunError};
+
+/// Bytes of records that are taken at once: bounds the rows that wait for one append.
+const READ_BYTES: usize = 1 << 20;
+/// Rows of one append; larger results are cut, so that records stay small enough for those who tail the stream.
+const APPEND_ROWS: usize = 16_384;
+/// A snapshot is taken this long after the first row that the last one does not cover: what a restart reads again.
+const SNAPSHOT_AFTER: Duration = Duration::from_secs(10);
+/// … or after this many rows.
+const SNAPSHOT_ROWS: u64 = 1_000_000;
+/// The position moves on also without rows for it, so that the log need not be kept.
+const SNAPSHOT_IDLE: Duration = Duration::from_secs(60);
+/// How long to wait before trying again what failed for a passing reason, such as a full disk.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a task works with.
+pub(crate) struct Work {
+    pub(crate) entry: PipelineEntry,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) source: Arc<StreamEntry>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) streams: Arc<dyn Streams>,
+    pub(crate) folder: Folder,
+    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// The name under which a pipeline holds the log.
+pub(crate) fn hold_name(pipeline: u64) -> String {
+    format!("pipeline-{pipeline}")
+}
+
+/// Producers of the log: rows and late rows of a pipeline are counted apart.
+pub(crate) fn row_producer(pipeline: u64) -> u64 {
+    pipeline * 2
+}
+
+pub(crate) fn late_producer(pipeline: u64) -> u64 {
+    pipeline * 2 + 1
+}
+
+/// The rows of a record by event time. The log orders the rows of one append by partition, which says nothing about when
+/// they happened; by time, a record adds no disorder of its own, and the order is still a function of the log alone.
+fn by_time(batch: RecordBatch) -> Result<RecordBatch, RunError> {
+    let Some(times) = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() else {
+        return Ok(batch);
+    };
+    let times = times.values();
+    if times.is_sorted() {
+        return Ok(batch);
+    }
+    let mut order: Vec<u32> = (0..times.len() as u32).collect();
+    order.sort_by_key(|row| times[*row as usize]);
+    Ok(take_record_batch(&batch, &UInt32Array::from(order))?)
+}
+
+/// A pipeline as the snapshot left it. The first snapshot is taken before there is any state.
+fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline, RunError> {
+    let mut pipeline = plan.start();
+    if !snapshot.operators.is_empty() || snapshot.header.event_time_max != i64::MIN {
+        pipeline.restore(&snapshot.state())?;
+    }
+    Ok(pipeline)
+}
+
+pub(crate) struct Task {
+    work: Work,
+    pipeline: Pipeline,
+    reader: Reader,
+    /// Numbers of the next rows; those below what the log has are passed over.
+    next_row: u64,
+    next_late: u64,
+    rows_in: u64,
+    rows: Vec<RecordBatch>,
+    late: Vec<RecordBatch>,
+    rows_since_snapshot: u64,
+    snapshot_at: Instant,
+    snapshot_offset: Offset,
+    labels: [metrics::Counter; 3],
+}
+
+impl Task {
+    /// Restores the newest snapshot that fits and whose records the log still has.
+    pub(crate) async fn restore(work: Work) -> Result<Task, EngineError> {
+        let (folder, version) = (work.folder.clone(), work.entry.version);
+        let (candidates, damaged) =
+            tokio::task::spawn_blocking(move || folder.candidates(version)).await.map_err(|_| EngineError::Closed)??;
+        for damaged in damaged {
+            tracing::warn!(pipeline = work.entry.name, damaged, "a snapshot cannot be read; the one before is used");
+        }
+        let head = work.log.head();
+        for snapshot in candidates.into_iter().filter(|snapshot| snapshot.header.offset >= head.0) {
+            match restored(&work.plan, &snapshot) {
+                Ok(pipeline) => return Ok(Task::new(work, pipeline, &snapshot.header)),
+                Err(error) => tracing::warn!(
+                    pipeline = work.entry.name,
+                    error = &error as &dyn std::error::Error,
+                    "a snapshot does not fit; the one before is used"
+                ),
+            }
+        }
+        // Nothing fits: begin where the log begins, behind the rows that are there.
+        tracing::error!(pipeline = work.entry.name, "no snapshot fits; open windows are lost and begin anew");
+        let numbers = |producer| work.log.last_producer(producer).map_or(0, |last| last.seq);
+        let header = Header {
+            pipeline_version: work.entry.version,
+            schema_version: work.source.schema.version,
+            offset: head.0,
+            event_time_max: i64::MIN,
+            rows_in: 0,
+            rows_out: numbers(row_producer(work.entry.id)),
+            late: numbers(late_producer(work.entry.id)),
+        };
+        let pipeline = work.plan.start();
+        Ok(Task::new(work, pipeline, &header))
+    }
+
+    fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
+        let reader = Reader::new(Arc::clone(&work.log), Offset(header.offset));
+        let name = work.entry.name.clone();
+        let rows = |direction: &'static str| {
+            metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction)
+        };
+        let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());
+        let labels = [rows("in"), rows("out"), late];
+        let mut task = Task {
+            work,
+            pipeline,
+            reader,
+            next_row: header.rows_out,
+            next_late: header.late,
+            rows_in: header.rows_in,
+            rows: Vec::new(),
+            late: Vec::new(),
+            rows_since_snapshot: 0,
+            snapshot_at: Instant::now(),
+            snapshot_offset: Offset(header.offset),
+            labels,
+        };
+        task.tell(None);
+        task
+    }
+
+    /// Works until it is told to stop, then leaves a snapshot behind.
+    pub(crate) async fn run(mut self) -> Result<(), EngineError> {
+        let mut stop = self.work.stop.clone();
+        loop {
+            let records = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                records = self.reader.next(READ_BYTES) => Some(records?),
+                () = tokio::time::sleep(SNAPSHOT_AFTER) => None,
+            };
+            if let Some(records) = records {
+                self.take(&records).await?;
+                if !self.deliver(&mut stop).await? {
+                    // Told to stop while rows could not be written: they come again from the last snapshot.
+                    return Ok(());
+                }
+            }
+            if self.is_snapshot_due() {
+                self.snapshot().await?;
+            }
+        }
+        if self.reader.position() > self.snapshot_offset {
+            self.snapshot().await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, records: &[Arc<Record>]) -> Result<(), EngineError> {
+        for record in records {
+            if record.kind == Kind::Readings && record.stream == self.work.source.id {
+                let emitted = self.push(record)?;
+                self.rows.extend(emitted.rows);
+                self.late.extend(emitted.late);
+                tokio::task::yield_now().await;
+            }
+        }
+        self.tell(records.last().map(|record| record.appended_at));
+        Ok(())
+    }
+
+    fn push(&mut self, record: &Record) -> Result<Emitted, EngineError> {
+        let damaged = |why: String| EngineError::Record {
+            offset: record.offset.0,
+            stream: self.work.source.key.name.clone(),
+            why,
+        };
+        let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
+        let batch = adapt(&batch, &self.work.plan.source.schema).map_err(|error| damaged(error.to_string()))?;
+        let batch = if record.spans.len() > 1 { by_time(batch)? } else { batch };
+        let rows = batch.num_rows() as u64;
+        self.rows_in += rows;
+        self.rows_since_snapshot += rows;
+        self.labels[0].increment(rows);
+        Ok(self.pipeline.push(&batch)?)
+    }
+
+    /// Appends what waits. False when the engine stops before it could.
+    async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Result<bool, EngineError> {
+        let tenant = self.work.entry.tenant.clone();
+        let into = StreamKey::new(tenant, self.work.entry.into.clone());
+        let late_into = late_key(&self.work.entry)?;
+        let rows = std::mem::take(&mut self.rows);
+        let late = std::mem::take(&mut self.late);
+        let id = self.work.entry.id;
+        let Some(next) = self.append(&into, rows, row_producer(id), self.next_row, stop).await? else {
+            return Ok(false);
+        };
+        self.labels[1].increment(next - self.next_row);
+        self.next_row = next;
+        let Some(next) = self.append(&late_into, late, late_producer(id), self.next_late, stop).await? else {
+            return Ok(false);
+        };
+        self.labels[2].increment(next - self.next_late);
+        self.next_late = next;
+        self.tell(None);
+        Ok(true)
+    }
+
+    /// Appends batches as rows from number `next` on and returns the number after them; `None` when told to stop.
+    async fn append(
+        &self,
+        into: &StreamKey,
+        batches: Vec<RecordBatch>,
+        producer: u64,
+        mut next: u64,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Option<u64>, EngineError> {
+        let Some(first) = batches.first() else { return Ok(Some(next)) };
+        let rows = concat_batches(&first.schema(), &batches).map_err(RunError::from)?;
+        let there = self.work.log.last_producer(producer).map_or(0, |last| last.seq);
+        let end = next + rows.num_rows() as u64;
+        let mut from = there.clamp(next, end) - next;
+        next += from;
+        while next < end {
+            let count = (end - next).min(APPEND_ROWS as u64);
+            let part = rows.slice(from as usize, count as usize);
+            match self.work.streams.append(into, part, Producer { id: producer, seq: next }).await {
+                Ok(()) => {
+                    from += count;
+                    next += count;
+                }
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(
+                        pipeline = self.work.entry.name,
+                        error = &error as &dyn std::error::Error,
+                        "rows wait for the log"
+                    );
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return Ok(None),
+                        () = tokio::time::sleep(RETRY) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(next))
+    }
+
+    fn is_snapshot_due(&self) -> bool {
+        let since = self.snapshot_at.elapsed();
+        let moved = self.reader.position() > self.snapshot_offset;
+        self.rows_since_snapshot >= SNAPSHOT_ROWS
+            || (self.rows_since_snapshot > 0 && since >= SNAPSHOT_AFTER)
+            || (moved && since >= SNAPSHOT_IDLE)
+    }
+
+    async fn snapshot(&mut self) -> Result<(), EngineError> {
+        let state = self.pipeline.snapshot()?;
+        let snapshot = Snapshot {
+            header: Header {
+                pipeline_version: self.work.entry.version,
+                schema_version: self.work.plan.source.schema.version,
+                offset: self.reader.position().0,
+                event_time_max: state.event_time_max,
+                rows_in: self.rows_in,
+                rows_out: self.next_row,
+                late: self.next_late,
+            },
+            operators: state.operators,
+        };
+        let folder = self.work.folder.clone();
+        let written = tokio::task::spawn_blocking(move || folder.write(&snapshot)).await;
+        match written.map_err(|_| EngineError::Closed)? {
+            Ok(keep_from) => {
+                self.work.log.hold(&hold_name(self.work.entry.id), Offset(keep_from));
+                self.rows_since_snapshot = 0;
+                self.snapshot_offset = self.reader.position();
+            }
+            // The last one is still good; a restart reads more of the log again.
+            Err(error) => tracing::warn!(
+                pipeline = self.work.entry.name,
+                error = &error as &dyn std::error::Error,
+                "no snapshot could be written"
+            ),
+        }
+        self.snapshot_at = Instant::now();
+        Ok(())
+    }
+
+    fn tell(&mut self, seen_at: Option<Timestamp>) {
+        let gauges = &self.work.gauges;
+        gauges.note_rows(self.rows_in);
+        gauges.rows_out.store(self.next_row, Ordering::Relaxed);
+        gauges.late.store(self.next_late, Ordering::Relaxed);
+        gauges.position.store(self.reader.position().0, Ordering::Relaxed);
+        gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);
+        gauges.state_bytes.store(self.pipeline.state_bytes() as u64, Ordering::Relaxed);
+        if let Some(seen_at) = seen_at {
+            gauges.seen_at.store(seen_at.micros(), Ordering::Relaxed);
+        }
+        let name = &self.work.entry.name;
+        let lag = self.work.log.end().0.saturating_sub(self.reader.position().0);
+        metrics::gauge!("springhouse_pipeline_lag_records", "pipeline" => name.clone()).set(lag as f64);
+        metrics::gauge!("springhouse_pipeline_state_bytes", "pipeline" => name.clone())
+            .set(self.pipeline.state_bytes() as f64);
+        if self.pipeline.watermark() > i64::MIN {
+            metrics::gauge!("springhouse_pipeline_watermark_seconds", "pipeline" => name.clone())
+                .set(self.pipeline.watermark() as f64 / 1e6);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The lake's own work beside queries: following the log, flushing in time, tidying up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use metrics::{counter, gauge};
+use parking_lot::Mutex;
+use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
+use springhouse_meta::{LakeFile, Meta};
+use springhouse_model::Clock;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::catalog::{Catalog, is_internal};
+use crate::lake::Threads;
+use crate::state::State;
+use crate::storage::Storage;
+use crate::tail::Chunk;
+use crate::{LakeError, Options};
+
+/// Payload read at once while catching up.
+const READ_BYTES: usize = 4 << 20;
+/// Pause after a flush or a merge that failed, such as on a full disk.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What the parts of the lake share.
+pub(crate) struct Shared {
+    pub options: Options,
+    pub meta: Arc<dyn Meta>,
+    pub log: Arc<dyn Log>,
+    pub catalog: Arc<dyn Catalog>,
+    pub clock: Arc<dyn Clock>,
+    pub storage: Storage,
+    pub runtime: Arc<RuntimeEnv>,
+    pub threads: Arc<Threads>,
+    pub session: SessionState,
+    pub state: Mutex<State>,
+    /// Records before this are in the state; queries wait for it to see what was acknowledged before they came.
+    pub consumed: watch::Sender<u64>,
+    /// One flush at a time.
+    pub flushing: tokio::sync::Mutex<()>,
+    /// One change of the manifest at a time, so that meta and memory change in the same order.
+    pub changes: tokio::sync::Mutex<()>,
+    /// Removed files whose objects wait for the last query that reads them.
+    pub removed: Mutex<Vec<Arc<LakeFile>>>,
+    /// There is enough to flush.
+    pub due: Notify,
+    /// A flush has made room.
+    pub drained: Notify,
+}
+
+impl Shared {
+    /// Reads the log into the tail, for ever.
+    pub(crate) async fn follow(self: Arc<Shared>) {
+        let mut reader = Reader::new(Arc::clone(&self.log), Offset(self.state.lock().next));
+        loop {
+            self.wait_for_room().await;
+            match reader.next(READ_BYTES).await {
+                Ok(records) => self.take_in(records).await,
+                Err(LogError::Closed) => return,
+                Err(LogError::Trimmed { head }) => {
+                    let lost = head.0 - reader.position().0;
+                    tracing::error!(lost, "records left the log before the lake has read them");
+                    counter!("springhouse_lake_lost_records_total").increment(lost);
+                    reader.seek(head);
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the lake cannot read the log");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        }
+    }
+
+    async fn wait_for_room(&self) {
+        loop {
+            let room = self.drained.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.state.lock().tail_bytes() < self.options.tail_bytes_max {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    async fn take_in(&self, records: Vec<Arc<Record>>) {
+        let Some(next) = records.last().map(|last| last.next_offset().0) else { return };
+        let decoded = self.blocking(move || chunks(&records)).await.unwrap_or_default();
+        let bytes = {
+            let mut state = self.state.lock();
+            for (stream, chunk) in decoded {
+                if self.catalog.stream(stream).is_some_and(|entry| !is_internal(&entry)) {
+                    state.push(stream, chunk);
+                }
+            }
+            state.next = next;
+            state.tail_bytes()
+        };
+        self.consumed.send_replace(next);
+        if bytes >= self.options.flush_bytes {
+            self.due.notify_one();
+        }
+    }
+
+    /// Flushes when there is enough or it is time, for ever.
+    pub(crate) async fn keep_flushing(self: Arc<Shared>) {
+        let mut clock = tokio::time::interval(self.options.flush_every);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        clock.tick().await;
+        loop {
+            tokio::select! {
+                () = self.due.notified() => {}
+                _ = clock.tick() => {}
+            }
+            let began = Instant::now();
+            match self.flush().await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, took = ?began.elapsed(), "flushed"),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the lake cannot flush");
+                    counter!("springhouse_lake_flush_failures_total").increment(1);
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    self.due.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Merges, drops what is too old, deletes what nobody reads any more, for ever.
+    pub(crate) async fn keep_tidy(self: Arc<Shared>) {
+        let mut clock = tokio::time::interval(self.options.tidy_every);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        clock.tick().await;
+        loop {
+            clock.tick().await;
+            if let Err(error) = self.tidy().await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the lake cannot tidy up");
+                counter!("springhouse_lake_tidy_failures_total").increment(1);
+            }
+        }
+    }
+
+    pub(crate) async fn tidy(&self) -> Result<(), LakeError> {
+        self.forget_dropped_streams();
+        self.expire().await?;
+        self.merge_where_due().await?;
+        self.reap().await;
+        Ok(())
+    }
+
+    /// Meta has forgotten the files of a dropped stream with it.
+    fn forget_dropped_streams(&self) {
+        let mut state = self.state.lock();
+        for stream in state.streams_with_files() {
+            if self.catalog.stream(stream).is_none() {
+                self.removed.lock().extend(state.forget(stream));
+            }
+        }
+    }
+
+    /// Drops files whose youngest row is past its stream's retention.
+    async fn expire(&self) -> Result<(), LakeError> {
+        let now = self.clock.now();
+        for entry in self.catalog.all() {
+            let Some(retention_us) = entry.retention_us else { continue };
+            let oldest = now.plus_micros(-retention_us);
+            let files = self.state.lock().view(entry.id).files;
+            let expired: Vec<i64> =
+                files.iter().filter(|file| file.max_ts < oldest).map(|file| file.id).collect();
+            if !expired.is_empty() {
+                self.replace_files(&[], &expired).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces files by others, in meta and in memory.
+    pub(crate) async fn replace_files(&self, add: &[LakeFile], remove: &[i64]) -> Result<(), LakeError> {
+        let _change = self.changes.lock().await;
+        let replaced = self.meta.add_files(add, remove, None).await;
+        let outcome = replaced.map_err(LakeError::meta("replace lake files"))?;
+        let gone = self.state.lock().replace(outcome.added, remove);
+        self.removed.lock().extend(gone);
+        self.publish_sizes();
+        Ok(())
+    }
+
+    /// Deletes the objects of removed files that no query holds.
+    pub(crate) async fn reap(&self) {
+        let unread = {
+            let mut removed = self.removed.lock();
+            let all = std::mem::take(&mut *removed);
+            let (read, unread): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|file| Arc::strong_count(file) > 1);
+            *removed = read;
+            unread
+        };
+        self.discard(unread.iter().map(|file| file.as_ref().clone())).await;
+    }
+
+    /// Deletes objects that the manifest does not list: what a crash left between writing and listing.
+    pub(crate) async fn remove_orphans(&self) -> Result<usize, LakeError> {
+        let listed: std::collections::HashSet<String> =
+            self.state.lock().all_files().map(|file| file.path.clone()).collect();
+        let mut orphans = 0;
+        for path in self.storage.list().await? {
+            if !listed.contains(&path) {
+                self.storage.delete(&path).await?;
+                orphans += 1;
+            }
+        }
+        Ok(orphans)
+    }
+
+    pub(crate) fn publish_sizes(&self) {
+        let state = self.state.lock();
+        let (files, bytes) =
+            state.all_files().fold((0_u32, 0_u64), |(files, bytes), file| (files + 1, bytes + file.bytes));
+        gauge!("springhouse_lake_files").set(f64::from(files));
+        gauge!("springhouse_lake_bytes").set(bytes as f64);
+    }
+}
+
+/// The readings of records as chunks by stream. A record that cannot be decoded is reported and passed over: it would
+/// otherwise stop the lake for all streams, and the log keeps it.
+fn chunks(records: &[Arc<Record>]) -> Vec<(u32, Chunk)> {
+    let readings = records.iter().filter(|record| record.kind == Kind::Readings && record.stream != 0);
+    let decoded = readings.filter_map(|record| match record.batch() {
+        Ok(batch) => Some((
+            record.stream,
+            Chunk {
+                first_offset: record.offset.0,
+                last_offset: record.offset.0,
+                schema_version: record.schema_version,
+                batch,
+            },
+        )),
+        Err(error) => {
+            let offset = record.offset.0;
+            tracing::error!(offset, error = &error as &dyn std::error::Error, "a record cannot be decoded");
+            counter!("springhouse_lake_undecodable_records_total").increment(1);
+            None
+        }
+    });
+    decoded.filter(|(_, chunk)| chunk.batch.num_rows() > 0).collect()
+}

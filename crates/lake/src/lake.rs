@@ -1,0 +1,304 @@
+//! Opening, asking and closing a lake.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use object_store::ObjectStore;
+use parking_lot::Mutex;
+use springhouse_log::{Log, Offset};
+use springhouse_meta::Meta;
+use springhouse_model::{Clock, TenantId};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+
+use crate::catalog::Catalog;
+use crate::flush::CONSUMER;
+use crate::keeper::Shared;
+use crate::query::{self, QueryResult, QueryRows, RowsFilter, Series, SeriesRequest};
+use crate::state::State;
+use crate::storage::Storage;
+use crate::twin::Twin;
+use crate::{LakeError, Options};
+
+/// How long a query waits for the tail to hold what was acknowledged before it; longer only when the lake is behind.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// Planning walks deep expressions by recursion.
+const STACK_BYTES: usize = 8 << 20;
+
+/// History and last values of all streams. A cheap clone; the last one dropped stops everything without flushing.
+#[derive(Clone)]
+pub struct Lake {
+    shared: Arc<Shared>,
+    twin: Twin,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// What the lake holds at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub files: u64,
+    pub file_bytes: u64,
+    pub file_rows: u64,
+    pub tail_rows: u64,
+    pub tail_bytes: u64,
+    /// Records before this are in files.
+    pub flushed: u64,
+    /// Records before this are seen by queries.
+    pub consumed: u64,
+}
+
+/// How much a stream holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// In files and in memory.
+    pub rows: u64,
+    /// Of files.
+    pub bytes: u64,
+}
+
+impl Lake {
+    /// Opens the lake in its folder, removes what a crash left over and begins to follow the log.
+    pub async fn open(
+        options: Options,
+        meta: Arc<dyn Meta>,
+        log: Arc<dyn Log>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Lake, LakeError> {
+        let storage = Storage::in_folder(&options.dir)?;
+        Lake::open_in(storage, options, meta, log, catalog, clock).await
+    }
+
+    /// As [`Lake::open`], on any object store, which must make an object durable before it says that it is written.
+    pub async fn open_on(
+        store: Arc<dyn ObjectStore>,
+        options: Options,
+        meta: Arc<dyn Meta>,
+        log: Arc<dyn Log>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Lake, LakeError> {
+        Lake::open_in(Storage::on(store), options, meta, log, catalog, clock).await
+    }
+
+    async fn open_in(
+        storage: Storage,
+        options: Options,
+        meta: Arc<dyn Meta>,
+        log: Arc<dyn Log>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Lake, LakeError> {
+        let offset = meta.offset(CONSUMER).await.map_err(LakeError::meta("look up the lake's offset"))?;
+        let offset = offset.unwrap_or_else(|| log.head().0);
+        if offset > log.end().0 {
+            return Err(LakeError::LogBehind { lake: offset, log: log.end().0 });
+        }
+        log.hold(CONSUMER, Offset(offset));
+        let files = meta.all_files().await.map_err(LakeError::meta("list lake files"))?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(options.query_memory_bytes)))
+            .build_arc()
+            .map_err(LakeError::arrow("prepare queries"))?;
+        runtime.register_object_store(query::store_url().as_ref(), Arc::clone(&storage.store));
+        let twin = Twin::open(&options, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&catalog)).await?;
+        let shared = Arc::new(Shared {
+            threads: Arc::new(Threads::new(options.threads)?),
+            session: query::session(&options, Arc::clone(&runtime)),
+            options,
+            meta,
+            log,
+            catalog,
+            clock,
+            storage,
+            runtime,
+            state: Mutex::new(State::new(files, offset)),
+            consumed: watch::Sender::new(offset),
+            flushing: tokio::sync::Mutex::new(()),
+            changes: tokio::sync::Mutex::new(()),
+            removed: Mutex::new(Vec::new()),
+            due: Notify::new(),
+            drained: Notify::new(),
+        });
+        let orphans = shared.remove_orphans().await?;
+        if orphans > 0 {
+            tracing::info!(orphans, "removed objects that were written but never listed");
+        }
+        shared.publish_sizes();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&shared).follow());
+        tasks.spawn(Arc::clone(&shared).keep_flushing());
+        tasks.spawn(Arc::clone(&shared).keep_tidy());
+        tasks.spawn(twin.clone().follow());
+        tasks.spawn(twin.clone().keep_persisting());
+        Ok(Lake { shared, twin, tasks: Arc::new(Mutex::new(tasks)) })
+    }
+
+    /// Last values.
+    pub fn twin(&self) -> &Twin {
+        &self.twin
+    }
+
+    /// Answers one SELECT over the streams of a tenant, `devices` and `twin`. Sees every row that was acknowledged
+    /// before the call. Dropping the stream ends the query.
+    pub async fn query(&self, tenant: &TenantId, sql: &str) -> Result<QueryResult, LakeError> {
+        self.catch_up().await;
+        query::start(&self.shared, &self.twin, tenant, sql).await
+    }
+
+    /// As [`Lake::query`], with all rows at once.
+    pub async fn query_all(&self, tenant: &TenantId, sql: &str) -> Result<QueryRows, LakeError> {
+        self.query(tenant, sql).await?.collect().await
+    }
+
+    /// Minimum, average and maximum of a property in equal steps of time, for a chart.
+    pub async fn series(&self, request: &SeriesRequest) -> Result<Series, LakeError> {
+        self.catch_up().await;
+        query::series(&self.shared, request).await
+    }
+
+    /// The latest rows of a stream, newest first.
+    pub async fn recent(&self, filter: &RowsFilter, limit: usize) -> Result<QueryRows, LakeError> {
+        self.catch_up().await;
+        query::recent(&self.shared, filter, limit).await
+    }
+
+    /// Writes down what is in memory; returns how many rows.
+    pub async fn flush(&self) -> Result<u64, LakeError> {
+        self.catch_up().await;
+        self.shared.flush().await
+    }
+
+    /// Merges the files of every stream and day, and deletes the merged ones that no query reads.
+    pub async fn compact(&self) -> Result<(), LakeError> {
+        self.shared.merge_all().await?;
+        self.shared.reap().await;
+        Ok(())
+    }
+
+    /// What happens by itself every [`Options::tidy_every`]: merging where it is due, retention, deleting.
+    pub async fn tidy(&self) -> Result<(), LakeError> {
+        self.shared.tidy().await
+    }
+
+    pub fn stats(&self) -> Stats {
+        let state = self.shared.state.lock();
+        let mut stats = Stats {
+            tail_rows: state.tail_rows(),
+            tail_bytes: state.tail_bytes() as u64,
+            flushed: state.flushed,
+            consumed: state.next,
+            ..Stats::default()
+        };
+        for file in state.all_files() {
+            stats.files += 1;
+            stats.file_bytes += file.bytes;
+            stats.file_rows += file.rows;
+        }
+        stats
+    }
+
+    /// How much one stream holds.
+    pub fn size_of(&self, stream: u32) -> Size {
+        let view = self.shared.state.lock().view(stream);
+        let in_memory = view.chunks.iter().map(|chunk| chunk.batch.num_rows() as u64).sum::<u64>();
+        Size {
+            rows: view.files.iter().map(|file| file.rows).sum::<u64>() + in_memory,
+            bytes: view.files.iter().map(|file| file.bytes).sum(),
+        }
+    }
+
+    /// Flushes, writes last values down and stops. What cannot be written is read from the log at the next start.
+    pub async fn shutdown(&self) {
+        for outcome in [self.flush().await.map(|_| ()), self.twin.persist().await] {
+            if let Err(error) = outcome {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the lake could not write everything down"
+                );
+            }
+        }
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.shutdown().await;
+    }
+
+    /// Waits until the tail holds what the log holds at this moment.
+    async fn catch_up(&self) {
+        let end = self.shared.log.end().0;
+        let mut consumed = self.shared.consumed.subscribe();
+        let caught_up = consumed.wait_for(|consumed| *consumed >= end);
+        if tokio::time::timeout(CATCH_UP, caught_up).await.is_err() {
+            tracing::warn!("the lake is behind the log; a query sees the rows up to where it is");
+        }
+    }
+}
+
+/// Threads apart from those of the gateway, so that a heavy query cannot hold up an acknowledgement.
+pub(crate) struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Threads {
+    fn new(threads: usize) -> Result<Threads, LakeError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("lake")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|source| LakeError::Io { doing: "start the lake's threads", source })?;
+        Ok(Threads(Some(runtime)))
+    }
+
+    fn handle(&self) -> Option<&tokio::runtime::Handle> {
+        self.0.as_ref().map(tokio::runtime::Runtime::handle)
+    }
+
+    /// Runs a future there; dropping the returned one ends it.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Result<T, LakeError>> {
+        let task = self.handle().map(|handle| Task(handle.spawn(work)));
+        async move {
+            match task {
+                Some(mut task) => (&mut task.0).await.map_err(|_| LakeError::Closed),
+                None => Err(LakeError::Closed),
+            }
+        }
+    }
+
+    /// Starts a future there that ends when the returned guard is dropped.
+    pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<Task<()>> {
+        self.handle().map(|handle| Task(handle.spawn(work)))
+    }
+
+    pub async fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Option<JoinError>> {
+        match self.handle() {
+            Some(handle) => handle.spawn_blocking(work).await.map_err(Some),
+            None => Err(None),
+        }
+    }
+}
+
+/// A runtime must not wait for its threads inside another, where the last clone of a lake is usually dropped.
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A running task that ends with its guard.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

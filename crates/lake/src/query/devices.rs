@@ -1,0 +1,86 @@
+//! The table `devices`: who is registered, and when each was last heard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use springhouse_meta::{Device, Meta};
+use springhouse_model::TenantId;
+
+pub(super) struct DevicesTable {
+    meta: Arc<dyn Meta>,
+    tenant: TenantId,
+    schema: SchemaRef,
+}
+
+impl DevicesTable {
+    pub fn new(meta: Arc<dyn Meta>, tenant: TenantId) -> DevicesTable {
+        let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let schema = Schema::new(vec![
+            Field::new("device", DataType::Utf8, false),
+            Field::new("site", DataType::Utf8, true),
+            Field::new("state", DataType::Utf8, false),
+            Field::new("created_at", time(), false),
+            Field::new("last_seen", time(), true),
+        ]);
+        DevicesTable { meta, tenant, schema: Arc::new(schema) }
+    }
+
+    fn batch(&self, devices: &[Device]) -> Result<RecordBatch> {
+        let times = |of: &dyn Fn(&Device) -> Option<i64>| -> ArrayRef {
+            let times: TimestampMicrosecondArray = devices.iter().map(of).collect();
+            Arc::new(times.with_timezone("UTC"))
+        };
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(devices.iter().map(|device| Some(device.id.as_str())).collect::<StringArray>()),
+            Arc::new(
+                devices
+                    .iter()
+                    .map(|device| device.site.as_ref().map(AsRef::<str>::as_ref))
+                    .collect::<StringArray>(),
+            ),
+            Arc::new(devices.iter().map(|device| Some(device.state.as_str())).collect::<StringArray>()),
+            times(&|device| Some(device.created_at.micros())),
+            times(&|device| device.last_seen.map(|time| time.micros())),
+        ];
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+impl fmt::Debug for DevicesTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "devices of {}", self.tenant)
+    }
+}
+
+#[async_trait]
+impl TableProvider for DevicesTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let devices = self.meta.devices(&self.tenant).await;
+        let devices = devices.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let batch = self.batch(&devices)?;
+        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?)
+    }
+}

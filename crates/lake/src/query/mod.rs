@@ -1,0 +1,23 @@
+//! Questions: one SELECT, a chart's series, the latest rows.
+//!
+//! What a tenant can ask for is decided by which tables exist for him ([`tables`]); a table is a scan over the tail and
+//! the files that the manifest does not rule out ([`scan`]).
+
+mod devices;
+mod recent;
+mod run;
+mod scan;
+mod series;
+mod session;
+mod tables;
+mod windows;
+
+pub(crate) use recent::recent;
+pub(crate) use run::start;
+pub(crate) use scan::{device_time_order, files_plan, store_url};
+pub(crate) use series::series;
+pub(crate) use session::session;
+
+pub use recent::RowsFilter;
+pub use run::{QueryResult, QueryRows, RowStream};
+pub use series::{Series, SeriesRequest};

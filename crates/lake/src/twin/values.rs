@@ -1,0 +1,236 @@
+//! The values in memory, and how a batch of rows changes them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
+use springhouse_model::{DeviceId, Timestamp};
+use springhouse_schema::{DEVICE_COLUMN, TS_COLUMN, is_system_column};
+
+/// A value without its column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Arc<str>),
+    Time(i64),
+}
+
+impl Value {
+    fn at(column: &dyn Array, row: usize) -> Option<Value> {
+        match column.data_type() {
+            DataType::Boolean => Some(Value::Bool(column.as_boolean().value(row))),
+            DataType::Int64 => Some(Value::Int(column.as_primitive::<Int64Type>().value(row))),
+            DataType::Float64 => Some(Value::Float(column.as_primitive::<Float64Type>().value(row))),
+            DataType::Utf8 => Some(Value::Text(column.as_string::<i32>().value(row).into())),
+            DataType::Timestamp(_, _) => {
+                Some(Value::Time(column.as_primitive::<TimestampMicrosecondType>().value(row)))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Value::Bool(value) => (*value).into(),
+            Value::Int(value) => (*value).into(),
+            Value::Float(value) => (*value).into(),
+            Value::Text(value) => value.as_ref().into(),
+            Value::Time(micros) => Timestamp(*micros).to_string().into(),
+        }
+    }
+
+    /// JSON has no times; the schema tells.
+    pub fn from_json(json: serde_json::Value, is_time: bool) -> Option<Value> {
+        match json {
+            serde_json::Value::Bool(value) => Some(Value::Bool(value)),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(value) => Some(Value::Int(value)),
+                None => number.as_f64().map(Value::Float),
+            },
+            serde_json::Value::String(text) => match is_time {
+                true => Timestamp::parse_rfc3339(&text).map(|time| Value::Time(time.micros())),
+                false => Some(Value::Text(text.into())),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// A value with its event time and the record that brought it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cell {
+    pub value: Value,
+    pub ts: i64,
+    pub offset: u64,
+}
+
+/// A cell that meta does not have yet.
+#[derive(Clone, Debug)]
+pub(super) struct Changed {
+    pub stream: u32,
+    pub device: DeviceId,
+    pub property: Arc<str>,
+    pub cell: Cell,
+}
+
+#[derive(Default)]
+struct StreamValues {
+    /// Names by place in the rows of cells; grows with the schema.
+    properties: Vec<Arc<str>>,
+    devices: HashMap<DeviceId, Vec<Option<Cell>>>,
+}
+
+impl StreamValues {
+    fn place(&mut self, property: &str) -> usize {
+        match self.properties.iter().position(|name| &**name == property) {
+            Some(place) => place,
+            None => {
+                self.properties.push(property.into());
+                self.properties.len() - 1
+            }
+        }
+    }
+}
+
+/// Last values of all streams.
+#[derive(Default)]
+pub(super) struct Values {
+    streams: HashMap<u32, StreamValues>,
+    changed: HashSet<(u32, DeviceId, usize)>,
+    /// Records before this are folded in.
+    pub next: u64,
+    /// And before this, in meta.
+    pub written: u64,
+}
+
+impl Values {
+    /// Takes over what meta had; a value that could not be read is as good as none.
+    pub fn put_loaded(
+        &mut self,
+        stream: u32,
+        device: DeviceId,
+        property: &str,
+        (value, ts, offset): (Option<Value>, i64, u64),
+    ) {
+        let values = self.streams.entry(stream).or_default();
+        let place = values.place(property);
+        if let Some(value) = value {
+            let cells = values.devices.entry(device).or_default();
+            cells.resize(cells.len().max(place + 1), None);
+            cells[place] = Some(Cell { value, ts, offset });
+        }
+    }
+
+    /// Folds the rows of a record in; true when a value changed. Of two values the later event counts, of two of the
+    /// same time the later row.
+    pub fn fold(&mut self, stream: u32, batch: &RecordBatch, offset: u64) -> bool {
+        let newest = Newest::of(batch);
+        let values = self.streams.entry(stream).or_default();
+        let places: Vec<usize> = newest.columns.iter().map(|(_, name)| values.place(name)).collect();
+        let mut any = false;
+        for (number, name) in newest.devices.iter().enumerate() {
+            let Ok(device) = name.parse::<DeviceId>() else { continue };
+            let cells = values.devices.entry(device.clone()).or_default();
+            cells.resize(cells.len().max(values.properties.len()), None);
+            for (nth, (column, _)) in newest.columns.iter().enumerate() {
+                let Some((ts, row)) = newest.rows[number * newest.columns.len() + nth] else { continue };
+                let place = places[nth];
+                let is_later =
+                    cells[place].as_ref().is_none_or(|cell| (ts, offset) >= (cell.ts, cell.offset));
+                if let Some(value) = is_later.then(|| Value::at(batch.column(*column), row)).flatten() {
+                    cells[place] = Some(Cell { value, ts, offset });
+                    self.changed.insert((stream, device.clone(), place));
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// Calls `see` with each cell of a stream, of one device or of all.
+    pub fn visit(&self, stream: u32, only: Option<&DeviceId>, mut see: impl FnMut(&DeviceId, &str, &Cell)) {
+        let Some(values) = self.streams.get(&stream) else { return };
+        let mut see_device = |device: &DeviceId, cells: &[Option<Cell>]| {
+            for (name, cell) in values.properties.iter().zip(cells) {
+                if let Some(cell) = cell {
+                    see(device, name, cell);
+                }
+            }
+        };
+        match only {
+            Some(device) => {
+                if let Some((device, cells)) = values.devices.get_key_value(device) {
+                    see_device(device, cells);
+                }
+            }
+            None => values.devices.iter().for_each(|(device, cells)| see_device(device, cells)),
+        }
+    }
+
+    /// What changed since the last call.
+    pub fn take_changed(&mut self) -> Vec<Changed> {
+        let changed = std::mem::take(&mut self.changed);
+        let changed = changed.into_iter().filter_map(|(stream, device, place)| {
+            let values = self.streams.get(&stream)?;
+            let cell = values.devices.get(&device)?.get(place)?.clone()?;
+            Some(Changed { stream, property: Arc::clone(values.properties.get(place)?), device, cell })
+        });
+        changed.collect()
+    }
+
+    /// After a failed write: they are still to be written, in their state of then.
+    pub fn put_back(&mut self, changed: Vec<Changed>) {
+        for Changed { stream, device, property, .. } in changed {
+            let place = self.streams.entry(stream).or_default().place(&property);
+            self.changed.insert((stream, device, place));
+        }
+    }
+}
+
+/// The newest value of every device and column within one batch, so that the map is touched once for each.
+struct Newest<'a> {
+    devices: Vec<&'a str>,
+    /// Number and name of the property columns.
+    columns: Vec<(usize, &'a str)>,
+    /// By device, then column: event time and row.
+    rows: Vec<Option<(i64, usize)>>,
+}
+
+impl<'a> Newest<'a> {
+    fn of(batch: &'a RecordBatch) -> Newest<'a> {
+        let fields = batch.schema_ref().fields();
+        let columns: Vec<(usize, &str)> = fields
+            .iter()
+            .enumerate()
+            .map(|(number, field)| (number, field.name().as_str()))
+            .filter(|(_, name)| !is_system_column(name))
+            .collect();
+        let mut newest = Newest { devices: Vec::new(), columns, rows: Vec::new() };
+        let (Some(names), Some(times)) =
+            (batch.column_by_name(DEVICE_COLUMN), batch.column_by_name(TS_COLUMN))
+        else {
+            return newest;
+        };
+        let (names, times) = (names.as_string::<i32>(), times.as_primitive::<TimestampMicrosecondType>());
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        for row in (0..batch.num_rows()).filter(|row| names.is_valid(*row)) {
+            let name = names.value(row);
+            let number = *numbers.entry(name).or_insert_with(|| {
+                newest.devices.push(name);
+                newest.rows.resize(newest.devices.len() * newest.columns.len(), None);
+                newest.devices.len() - 1
+            });
+            let ts = times.value(row);
+            for (nth, (column, _)) in newest.columns.iter().enumerate() {
+                let best = &mut newest.rows[number * newest.columns.len() + nth];
+                if batch.column(*column).is_valid(row) && best.is_none_or(|(best, _)| ts >= best) {
+                    *best = Some((ts, row));
+                }
+            }
+        }
+        newest
+    }
+}

@@ -1,0 +1,5 @@
+//! The decoder against an independent model of what it should do, and its corners.
+
+mod corners;
+mod files;
+mod model;

@@ -1,0 +1,160 @@
+//! The gateway's door, over identity (meta) and ingest: translates between the two vocabularies and decides nothing
+//! but who a client is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use springhouse_ingest::{Ingest, IngestError, Message, Outcome as Taken};
+use springhouse_meta::{Approval, Meta, TokenInfo};
+use springhouse_model::{Clock, DeviceId, TenantId};
+use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Durable, Inbound, Outcome, Refusal};
+use springhouse_policy::{Principal, TopicFilter};
+use tokio::sync::watch;
+
+/// How long a batch waits before it asks again whether the disk has room. Its connection is not read meanwhile.
+const FULL_RETRY: Duration = Duration::from_millis(250);
+
+pub struct HubDoor {
+    meta: Arc<dyn Meta>,
+    ingest: Ingest,
+    clock: Arc<dyn Clock>,
+    /// What clients without credentials may publish and subscribe to, by the name of the listener.
+    anonymous: HashMap<String, Vec<TopicFilter>>,
+    commits: watch::Receiver<Durable>,
+}
+
+impl HubDoor {
+    /// Must be called inside a tokio runtime.
+    pub fn new(
+        meta: Arc<dyn Meta>,
+        ingest: Ingest,
+        clock: Arc<dyn Clock>,
+        anonymous: HashMap<String, Vec<TopicFilter>>,
+    ) -> HubDoor {
+        let commits = follow(ingest.commits());
+        HubDoor { meta, ingest, clock, anonymous, commits }
+    }
+
+    async fn principal(&self, token: TokenInfo) -> Result<Principal, Refusal> {
+        let Some(device) = token.device else {
+            return Ok(Principal::token(token.tenant, token.site, token.id, token.name, token.scopes));
+        };
+        let entry = self.device(&token.tenant, &device).await?;
+        if entry.as_ref().is_some_and(|entry| entry.state == Approval::Refused) {
+            return Err(Refusal::Banned);
+        }
+        let site = entry.and_then(|entry| entry.site).or(token.site);
+        Ok(Principal::device(token.tenant, site, device))
+    }
+
+    async fn device(
+        &self,
+        tenant: &TenantId,
+        device: &DeviceId,
+    ) -> Result<Option<springhouse_meta::Device>, Refusal> {
+        self.meta.device(tenant, device).await.map_err(|error| {
+            tracing::error!(%error, "cannot look up a device");
+            Refusal::Unavailable
+        })
+    }
+}
+
+#[async_trait]
+impl Door for HubDoor {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
+        if let Some(topics) = self.anonymous.get(credentials.listener) {
+            return Ok(Principal::anonymous(TenantId::main(), credentials.listener, topics.clone()));
+        }
+        // The token says who it is; a user name is a label that some clients insist on.
+        let password = credentials.password.ok_or(Refusal::NotAuthorized)?;
+        let text = std::str::from_utf8(password.expose()).map_err(|_| Refusal::BadCredentials)?;
+        match self.meta.verify_token(text).await {
+            Ok(Some(token)) => self.principal(token).await,
+            Ok(None) => Err(Refusal::BadCredentials),
+            Err(error) => {
+                tracing::error!(%error, "cannot verify a token");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    async fn accept(&self, who: &Principal, messages: Vec<Inbound>) -> Result<Accepted, DoorError> {
+        let messages: Vec<Message> = messages.into_iter().map(message).collect();
+        let mut taken = Vec::with_capacity(messages.len());
+        let commit = loop {
+            let rest = messages.get(taken.len()..).unwrap_or_default();
+            match self.ingest.accept(who, rest, &mut taken).await {
+                Ok(commit) => break commit,
+                Err(IngestError::Full { .. }) => tokio::time::sleep(FULL_RETRY).await,
+                Err(error) => return Err(refused(&error)),
+            }
+        };
+        Ok(Accepted { commit, outcomes: taken.into_iter().map(outcome).collect() })
+    }
+
+    async fn journal(&self, events: Vec<Bytes>) -> Result<u64, DoorError> {
+        loop {
+            match self.ingest.journal(events.clone()).await {
+                Ok(commit) => return Ok(commit),
+                Err(IngestError::Full { .. }) => tokio::time::sleep(FULL_RETRY).await,
+                Err(error) => return Err(refused(&error)),
+            }
+        }
+    }
+
+    fn commits(&self) -> watch::Receiver<Durable> {
+        self.commits.clone()
+    }
+}
+
+fn message(inbound: Inbound) -> Message {
+    Message {
+        device: None,
+        topic: inbound.topic,
+        payload: inbound.payload,
+        received: inbound.received,
+        id: inbound.id,
+        journal: inbound.journal,
+    }
+}
+
+fn outcome(taken: Taken) -> Outcome {
+    match taken {
+        Taken::Accepted { .. } | Taken::Quarantined(_) => Outcome::Kept,
+        Taken::Duplicate => Outcome::Duplicate,
+        Taken::NotAStream => Outcome::NotAStream,
+        Taken::Refused(_) => Outcome::Refused,
+    }
+}
+
+fn refused(error: &IngestError) -> DoorError {
+    match error {
+        IngestError::Poisoned { reason } => DoorError::Poisoned { reason: reason.to_string() },
+        IngestError::Closed => DoorError::Closed,
+        other => {
+            tracing::error!(error = %other, "a batch is not taken; its connection is closed");
+            DoorError::Closed
+        }
+    }
+}
+
+/// The commits of ingest in the gateway's words.
+fn follow(mut commits: watch::Receiver<springhouse_ingest::Durable>) -> watch::Receiver<Durable> {
+    let translate = |durable: &springhouse_ingest::Durable| Durable {
+        commit: durable.commit,
+        poisoned: durable.poisoned.is_some(),
+    };
+    let (sender, receiver) = watch::channel(translate(&commits.borrow()));
+    tokio::spawn(async move {
+        while commits.changed().await.is_ok() {
+            let durable = translate(&commits.borrow_and_update());
+            if sender.send(durable).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,6 @@
+//! The program from outside: real processes, real clients, and the shape of the repository.
+
+mod commands;
+mod files;
+mod program;
+mod shape;
