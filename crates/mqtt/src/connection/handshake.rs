@@ -19,6 +19,8 @@ use crate::shared::Shared;
 use crate::tenant::Tenant;
 use crate::wire::{Connect, ConnectAck, Hello, Version, Will, decode_connect, put_connack, take_frame};
 
+const CONNECT: u8 = 0x10;
+
 /// An accepted client.
 pub struct Client {
     pub who: Arc<Principal>,
@@ -46,6 +48,10 @@ pub async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
     packet_bytes_max: u32,
 ) -> Result<Box<Connect>, Option<Fault>> {
     loop {
+        // Something else than MQTT may never fill what it seems to announce as a length.
+        if link.first().is_some_and(|first| first != CONNECT) {
+            return Err(Some(Fault::protocol("first packet is not CONNECT")));
+        }
         let mut packets = link.take_packets(packet_bytes_max)?;
         if let Some(frame) = take_frame(&mut packets, packet_bytes_max)? {
             link.put_back(packets);

@@ -47,6 +47,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.out.len() >= WRITE_BYTES_HIGH
     }
 
+    /// The first byte of what was read and not taken.
+    pub fn first(&self) -> Option<u8> {
+        self.inbox.first().copied()
+    }
+
     /// Everything read so far, once there is at least one whole packet in it.
     pub fn take_packets(&mut self, packet_bytes_max: u32) -> Result<Bytes, Fault> {
         match frame_length(&self.inbox, packet_bytes_max)? {

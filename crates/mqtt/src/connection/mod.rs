@@ -122,8 +122,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     Box::pin(attachment.close(farewell)).await;
     let mut link = connection.link;
     let _ = match end {
-        End::Fault(_) => tokio::time::timeout(CLOSE_TIMEOUT, link.close_gently()).await,
-        End::Left(_) | End::Lost => tokio::time::timeout(CLOSE_TIMEOUT, link.close()).await,
+        End::Fault(fault) if fault.code != reason::SHUTTING_DOWN => {
+            tokio::time::timeout(CLOSE_TIMEOUT, link.close_gently()).await
+        }
+        _ => tokio::time::timeout(CLOSE_TIMEOUT, link.close()).await,
     };
 }
 
