@@ -56,8 +56,10 @@ fn watch_sources(web: &Path) -> Result<(), Box<dyn Error>> {
 fn top_level(web: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let written = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        matches!(name.as_str(), "node_modules" | "dist" | "test-results" | "playwright-report" | "tests" | "e2e")
-            || name.starts_with('.')
+        matches!(
+            name.as_str(),
+            "node_modules" | "dist" | "test-results" | "playwright-report" | "tests" | "e2e"
+        ) || name.starts_with('.')
     };
     let mut entries =
         fs::read_dir(web)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
@@ -112,7 +114,8 @@ impl fmt::Debug for NpmFailed {
 
 impl fmt::Display for NpmFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last: Vec<&str> = self.output.lines().rev().filter(|line| !line.trim().is_empty()).take(5).collect();
+        let last: Vec<&str> =
+            self.output.lines().rev().filter(|line| !line.trim().is_empty()).take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
         write!(f, "`npm {}` failed: {}", self.what, last.join(" | "))
     }
@@ -150,9 +153,8 @@ fn hash_of_sources(web: &Path) -> Result<String, Box<dyn Error>> {
 /// All files of a folder in a stable order, hidden ones left out.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut found = Vec::new();
-    let mut entries = fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut entries =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
     entries.sort();
     for path in entries {
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {

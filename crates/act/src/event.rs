@@ -8,7 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use springhouse_meta::AlertEvent;
 use springhouse_model::{Severity, StreamName, TenantId, Timestamp};
-use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN, SITE_COLUMN, TS_COLUMN, is_system_column};
+use springhouse_schema::{
+    DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN, SITE_COLUMN, TS_COLUMN, is_system_column,
+};
 
 /// Streams of alerts are named after their rule.
 pub const ALERT_STREAM_PREFIX: &str = "alerts.";
@@ -37,7 +39,9 @@ pub fn events_of(
     severity: Severity,
     batch: &RecordBatch,
 ) -> Result<Vec<AlertEvent>, EventError> {
-    let times = batch.column_by_name(TS_COLUMN).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let times = batch
+        .column_by_name(TS_COLUMN)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
     let times = times.ok_or(EventError::NoTime)?;
     let rows = json_rows(batch)?;
     let event = |(index, row)| {
@@ -77,7 +81,8 @@ fn key_of(batch: &RecordBatch, row: usize) -> String {
         return device;
     }
     let schema = batch.schema();
-    let words = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !is_system_column(field.name()));
+    let words =
+        schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !is_system_column(field.name()));
     words.filter_map(|(_, column)| text_at(column, row)).collect::<Vec<_>>().join(" · ")
 }
 
@@ -122,8 +127,10 @@ mod tests {
             ("_received", Arc::new(TimestampMicrosecondArray::from(vec![ts]).with_timezone("UTC"))),
             ("_id", Arc::new(StringArray::from(vec![None::<&str>]))),
         ];
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
-            .unwrap()
+        RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, column)| (name, column, true)),
+        )
+        .unwrap()
     }
 
     fn event(batch: &RecordBatch) -> AlertEvent {

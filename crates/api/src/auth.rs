@@ -206,9 +206,16 @@ pub(crate) async fn authorize(
         None => None,
     };
     let by_cookie = matches!(credential, Some(Credential::Session(_)));
-    if by_cookie && caller.is_some() && !is_safe(request.method()) && !request.headers().contains_key(CSRF_HEADER) {
-        return Err(Problem::forbidden("csrf", "a request with the session cookie changes nothing without its header")
-            .hint("add the header `X-Springhouse: 1`"));
+    if by_cookie
+        && caller.is_some()
+        && !is_safe(request.method())
+        && !request.headers().contains_key(CSRF_HEADER)
+    {
+        return Err(Problem::forbidden(
+            "csrf",
+            "a request with the session cookie changes nothing without its header",
+        )
+        .hint("add the header `X-Springhouse: 1`"));
     }
     admit(need, caller.as_ref(), &request)?;
     if let Some(caller) = caller {
@@ -285,9 +292,11 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_of_ours_is_none() {
-        for (name, value) in
-            [("authorization", "Basic abc"), ("authorization", "Bearer other"), ("cookie", "springhouse_session=")]
-        {
+        for (name, value) in [
+            ("authorization", "Basic abc"),
+            ("authorization", "Bearer other"),
+            ("cookie", "springhouse_session="),
+        ] {
             assert!(Credential::of(&headers(&[(name, value)])).is_none(), "{value}");
         }
     }

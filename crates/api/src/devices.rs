@@ -102,7 +102,8 @@ fn view(app: &App, device: Device, streams: Vec<String>) -> DeviceView {
 
 /// The registry hears every message; what is stored follows some seconds later.
 pub(crate) fn last_seen(app: &App, device: &Device) -> Option<Timestamp> {
-    let heard = app.ingest.registry().device(&device.tenant, &device.id).and_then(|device| device.last_seen());
+    let heard =
+        app.ingest.registry().device(&device.tenant, &device.id).and_then(|device| device.last_seen());
     heard.max(device.last_seen)
 }
 

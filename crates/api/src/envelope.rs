@@ -51,7 +51,8 @@ pub(crate) async fn envelope(State(app): State<App>, request: Request, next: Nex
     metrics::counter!("springhouse_http_requests_total",
         "method" => method.to_string(), "route" => route.clone(), "status" => status.to_string())
     .increment(1);
-    metrics::histogram!("springhouse_http_request_seconds", "route" => route.clone()).record(took.as_secs_f64());
+    metrics::histogram!("springhouse_http_request_seconds", "route" => route.clone())
+        .record(took.as_secs_f64());
     tracing::debug!(request_id = %id, %method, route, status, took_us = took.as_micros() as u64, "answered");
     response
 }
@@ -63,9 +64,13 @@ async fn answer(request: Request, next: Next, deadline: Duration) -> Response {
         Ok(Err(_)) => {
             // The panic hook has printed place and message.
             tracing::error!(request_id = %request_id(), "a request handler panicked");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub failed to answer this request")
-                .hint("the hub's log has the cause under the request id; please report it")
-                .into_response()
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the hub failed to answer this request",
+            )
+            .hint("the hub's log has the cause under the request id; please report it")
+            .into_response()
         }
         Err(_) => {
             let detail = format!("no answer within {} s", deadline.as_secs());
@@ -103,7 +108,8 @@ fn as_problem(response: Response) -> Response {
 fn take_over_id(request: &Request) -> Option<String> {
     let text = request.headers().get(&REQUEST_ID_HEADER)?.to_str().ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (!text.is_empty() && text.len() <= REQUEST_ID_BYTES_MAX && text.chars().all(plain)).then(|| text.to_owned())
+    (!text.is_empty() && text.len() <= REQUEST_ID_BYTES_MAX && text.chars().all(plain))
+        .then(|| text.to_owned())
 }
 
 fn dress(response: &mut Response, id: &str) {

@@ -100,7 +100,10 @@ pub(crate) fn parse_time(name: &'static str, text: &str) -> Result<Timestamp, Pr
 }
 
 /// As [`parse_time`] for a parameter that may be left out.
-pub(crate) fn parse_optional_time(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+pub(crate) fn parse_optional_time(
+    name: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Timestamp>, Problem> {
     text.filter(|text| !text.is_empty()).map(|text| parse_time(name, text)).transpose()
 }
 

@@ -66,7 +66,9 @@ pub(crate) async fn deliver(
 fn check_may_speak(principal: &Principal, device: &DeviceId) -> Result<(), Problem> {
     match principal.own_device() {
         _ if principal.may_speak_for(device) => Ok(()),
-        Some(own) => Err(Problem::forbidden("wrong_device", format!("this token speaks for device `{own}` alone"))),
+        Some(own) => {
+            Err(Problem::forbidden("wrong_device", format!("this token speaks for device `{own}` alone")))
+        }
         None => Err(Problem::forbidden("missing_scope", format!("this needs the scope `{}`", Scope::Ingest))),
     }
 }

@@ -33,14 +33,19 @@ pub(crate) async fn open(
     let upgrade = upgrade.map_err(|_| needs_websocket())?.protocols(["mqtt"]);
     // MQTT 5 §6.0 [MQTT-6.0.0-3]: the client offers `mqtt`.
     if upgrade.selected_protocol().is_none() {
-        return Err(Problem::bad_request("no_subprotocol", "the client does not offer the subprotocol `mqtt`")
-            .hint("name `mqtt` as subprotocol when opening the WebSocket"));
+        return Err(Problem::bad_request(
+            "no_subprotocol",
+            "the client does not offer the subprotocol `mqtt`",
+        )
+        .hint("name `mqtt` as subprotocol when opening the WebSocket"));
     }
-    Ok(upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).on_upgrade(async move |socket| {
-        let listener = Arc::from(app.options.websocket_listener.as_str());
-        let origin = Origin { listener, peer, transport: Transport::WebSocket, certificate: None };
-        app.gateway.serve(byte_stream(socket), origin).await;
-    }))
+    Ok(upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).on_upgrade(
+        async move |socket| {
+            let listener = Arc::from(app.options.websocket_listener.as_str());
+            let origin = Origin { listener, peer, transport: Transport::WebSocket, certificate: None };
+            app.gateway.serve(byte_stream(socket), origin).await;
+        },
+    ))
 }
 
 /// The WebSocket as the byte stream that MQTT expects.
@@ -50,9 +55,10 @@ fn byte_stream(socket: WebSocket) -> impl AsyncRead + AsyncWrite + Unpin + Send 
         future::ready(match message {
             Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
             // MQTT 5 §6.0 [MQTT-6.0.0-1]: anything but binary data closes the connection.
-            Ok(Message::Text(_)) => {
-                Some(Err(io::Error::new(io::ErrorKind::InvalidData, "MQTT over WebSocket takes binary frames")))
-            }
+            Ok(Message::Text(_)) => Some(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "MQTT over WebSocket takes binary frames",
+            ))),
             Ok(Message::Close(_)) => Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted))),
             Ok(Message::Ping(_) | Message::Pong(_)) => None,
             Err(error) => Some(Err(io::Error::other(error))),

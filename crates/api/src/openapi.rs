@@ -12,8 +12,8 @@ use crate::problem;
 use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
-    alerts, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines, preview, quarantine,
-    readings, schemas, series, sign_in, sql, streams, tail, tokens,
+    alerts, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines, preview,
+    quarantine, readings, schemas, series, sign_in, sql, streams, tail, tokens,
 };
 
 #[derive(OpenApi)]
@@ -76,7 +76,9 @@ impl Modify for Access {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(
             "token",
-            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("shk_…").build()),
+            SecurityScheme::Http(
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("shk_…").build(),
+            ),
         );
         components.add_security_scheme(
             "session",
@@ -146,8 +148,10 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_everything_described_is_a_route() {
-        let mut routes: Vec<_> =
-            routes::table().into_iter().map(|route| (route.method.to_string(), route.path.to_owned())).collect();
+        let mut routes: Vec<_> = routes::table()
+            .into_iter()
+            .map(|route| (route.method.to_string(), route.path.to_owned()))
+            .collect();
         let mut described: Vec<_> =
             operations().into_iter().map(|(method, path)| (method.to_owned(), path)).collect();
         routes.sort();

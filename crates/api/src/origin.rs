@@ -27,7 +27,9 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
             .hint("open it by its address, or add the name to `host_names` in the configuration"));
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if (changes || request.headers().contains_key(header::UPGRADE)) && is_foreign(request.headers(), &host, names) {
+    if (changes || request.headers().contains_key(header::UPGRADE))
+        && is_foreign(request.headers(), &host, names)
+    {
         return Err(Problem::forbidden("foreign_origin", "a page of another origin asks for this"));
     }
     Ok(next.run(request).await)
@@ -35,7 +37,9 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
 
 fn host_of(request: &Request) -> Option<String> {
     let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    named.or_else(|| request.uri().authority().map(|authority| authority.as_str())).map(str::to_ascii_lowercase)
+    named
+        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
+        .map(str::to_ascii_lowercase)
 }
 
 /// `host` of `host:port`, also for `[::1]:8080`.
@@ -80,9 +84,12 @@ mod tests {
 
     #[test]
     fn the_name_is_read_from_every_form_of_host() {
-        for (host, name) in
-            [("localhost:8080", "localhost"), ("hub", "hub"), ("[::1]:8080", "::1"), ("127.0.0.1:1", "127.0.0.1")]
-        {
+        for (host, name) in [
+            ("localhost:8080", "localhost"),
+            ("hub", "hub"),
+            ("[::1]:8080", "::1"),
+            ("127.0.0.1:1", "127.0.0.1"),
+        ] {
             assert_eq!(name_of(host), name);
         }
     }

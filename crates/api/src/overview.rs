@@ -94,13 +94,20 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<
     let counts = app.meta.alert_counts(tenant).await?;
     let quarantined = app.meta.quarantine_counts(tenant).await?;
     let latest = app.lake.twin().all(tenant);
-    let sites = devices.iter().map(|device| (device.id.as_str(), device.site.as_ref().map(ToString::to_string)));
+    let sites =
+        devices.iter().map(|device| (device.id.as_str(), device.site.as_ref().map(ToString::to_string)));
     Ok(Json(OverviewView {
         devices_online: devices.iter().filter(|device| is_online(last_seen(&app, device), now)).count(),
-        readings_per_minute: streams.iter().map(|entry| app.pulse.stream(entry.id, now).rows_per_minute).sum(),
+        readings_per_minute: streams
+            .iter()
+            .map(|entry| app.pulse.stream(entry.id, now).rows_per_minute)
+            .sum(),
         ingest_to_page_ms_p99: app.pulse.shown_p99_ms(now),
         streams: streams.len(),
-        pipelines_running: pipelines.iter().filter(|pipeline| pipeline.state == PipelineState::Running).count(),
+        pipelines_running: pipelines
+            .iter()
+            .filter(|pipeline| pipeline.state == PipelineState::Running)
+            .count(),
         alerts_open: counts.iter().map(|count| count.open).sum(),
         quarantined: quarantined.iter().map(|count| count.count).sum(),
         outbound_connections: 0,
@@ -115,8 +122,12 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<
 
 fn energy(latest: &[Latest], now: Timestamp) -> Option<Energy> {
     let sum = |stream: &str| -> Option<f64> {
-        let powers = latest.iter().filter(|latest| latest.stream.as_str() == stream && &*latest.property == POWER);
-        let mut watts = powers.filter(|latest| is_fresh(latest, now)).filter_map(|latest| latest.value.as_f64()).peekable();
+        let powers =
+            latest.iter().filter(|latest| latest.stream.as_str() == stream && &*latest.property == POWER);
+        let mut watts = powers
+            .filter(|latest| is_fresh(latest, now))
+            .filter_map(|latest| latest.value.as_f64())
+            .peekable();
         watts.peek().is_some().then_some(())?;
         Some((watts.sum::<f64>() / 10.0).round() / 100.0)
     };

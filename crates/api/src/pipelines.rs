@@ -157,7 +157,8 @@ pub(crate) async fn create(
         Statement::CreatePipeline(pipeline) => pipeline.name.to_string(),
         Statement::CreateAlert(alert) => alert.name.to_string(),
         other => {
-            let detail = format!("the statement is {}, expected CREATE PIPELINE or CREATE ALERT", other.verb());
+            let detail =
+                format!("the statement is {}, expected CREATE PIPELINE or CREATE ALERT", other.verb());
             return Err(Problem::bad_request("invalid_sql", detail)
                 .hint("CREATE PIPELINE name INTO stream AS SELECT …"));
         }

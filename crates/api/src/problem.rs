@@ -7,8 +7,8 @@ use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use springhouse_model::{ErrorClass, NameError};
 use springhouse_meta::MetaError;
+use springhouse_model::{ErrorClass, NameError};
 use utoipa::ToSchema;
 
 use crate::envelope::request_id;
@@ -83,8 +83,14 @@ impl Problem {
     }
 
     pub fn unauthenticated() -> Problem {
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "this address needs a token or a signed-in person")
-            .hint("send `Authorization: Bearer shk_…`, made by `springhouse token create`, or sign in on the page")
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "this address needs a token or a signed-in person",
+        )
+        .hint(
+            "send `Authorization: Bearer shk_…`, made by `springhouse token create`, or sign in on the page",
+        )
     }
 
     pub fn no_such_route(path: &str) -> Problem {
@@ -108,7 +114,8 @@ impl Problem {
     /// The disk or another system failed; trying later may help.
     pub fn unavailable(doing: &'static str, error: &dyn std::error::Error) -> Problem {
         tracing::error!(request_id = %request_id(), doing, error = %Chain(error), "request failed");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", format!("cannot {doing}")).retry_after_s(5)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", format!("cannot {doing}"))
+            .retry_after_s(5)
     }
 
     /// By whose fault it is: the text goes to the client only when the client can do something about it.
@@ -173,7 +180,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"springhouse\""));
+            headers
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"springhouse\""));
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -187,7 +195,9 @@ impl From<MetaError> for Problem {
         match &error {
             MetaError::NotFound { kind, name } => Problem::not_found(kind, name),
             MetaError::Conflict { .. } => Problem::conflict("conflict", error.to_string()),
-            MetaError::Password(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", error.to_string()),
+            MetaError::Password(_) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", error.to_string())
+            }
             _ => Problem::by_class(error.class(), error.code(), "use the hub's own database", &error),
         }
     }

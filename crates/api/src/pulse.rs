@@ -138,8 +138,14 @@ impl Pulse {
     /// The 99th percentile over the last minute, in milliseconds; `None` when no page was open.
     pub fn shown_p99_ms(&self, now: Timestamp) -> Option<f64> {
         let since = now.plus_micros(-(SECONDS as i64) * 1_000_000);
-        let mut recent: Vec<u32> =
-            self.latencies.lock().samples.iter().filter(|(at, _)| *at >= since).map(|(_, took)| *took).collect();
+        let mut recent: Vec<u32> = self
+            .latencies
+            .lock()
+            .samples
+            .iter()
+            .filter(|(at, _)| *at >= since)
+            .map(|(_, took)| *took)
+            .collect();
         let rank = (recent.len() * 99).div_ceil(100).checked_sub(1)?;
         let (_, took, _) = recent.select_nth_unstable(rank);
         Some(f64::from(*took / 100) / 10.0)

@@ -13,8 +13,9 @@ use springhouse_policy::Scope;
 
 use crate::state::App;
 use crate::{
-    alerts, auth, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt, openapi, origin, overview,
-    page, pipelines, preview, quarantine, readings, schemas, series, sign_in, sql, streams, tail, tokens,
+    alerts, auth, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt, openapi, origin,
+    overview, page, pipelines, preview, quarantine, readings, schemas, series, sign_in, sql, streams, tail,
+    tokens,
 };
 
 /// What a caller needs for a route.

@@ -8,8 +8,8 @@ use std::io::Write;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -142,7 +142,8 @@ pub(crate) fn raw_rows(batches: &[RecordBatch], limit: usize) -> Result<Box<RawV
 
 /// Text that was built here as a JSON value of an answer.
 pub(crate) fn raw(text: Vec<u8>) -> Result<Box<RawValue>, Problem> {
-    let text = String::from_utf8(text).map_err(|error| Problem::internal("write the rows as JSON", &error))?;
+    let text =
+        String::from_utf8(text).map_err(|error| Problem::internal("write the rows as JSON", &error))?;
     RawValue::from_string(text).map_err(|error| Problem::internal("write the rows as JSON", &error))
 }
 
@@ -234,12 +235,16 @@ fn cells(array: &ArrayRef) -> Result<Cells<'_>, ArrowError> {
             let array = array.as_string_view();
             Cells::Text(Box::new(move |row| array.value(row)))
         }
-        DataType::Timestamp(TimeUnit::Second, _) => times!(TimestampSecondType, |s| s.saturating_mul(1_000_000)),
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            times!(TimestampSecondType, |s| s.saturating_mul(1_000_000))
+        }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             times!(TimestampMillisecondType, |ms| ms.saturating_mul(1_000))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => times!(TimestampMicrosecondType, |us| us),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => times!(TimestampNanosecondType, |ns| ns.div_euclid(1_000)),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            times!(TimestampNanosecondType, |ns| ns.div_euclid(1_000))
+        }
         _ => Cells::Other(ArrayFormatter::try_new(array.as_ref(), &PLAIN)?),
     })
 }
@@ -287,7 +292,8 @@ mod tests {
 
     #[test]
     fn types_have_the_words_of_the_platform() {
-        let words: Vec<String> = columns_of(&batch().schema()).into_iter().map(|column| column.kind).collect();
+        let words: Vec<String> =
+            columns_of(&batch().schema()).into_iter().map(|column| column.kind).collect();
         assert_eq!(words, ["time", "bool", "int", "float", "text", "Decimal128(5, 2)"]);
     }
 }

@@ -79,9 +79,8 @@ pub(crate) async fn replace(
 }
 
 pub(crate) fn parse_json_schema(json_schema: &serde_json::Value) -> Result<Schema, Problem> {
-    Schema::from_json_schema(json_schema).map_err(|error| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_schema", error.to_string())
-    })
+    Schema::from_json_schema(json_schema)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_schema", error.to_string()))
 }
 
 pub(crate) fn registry_problem(error: RegistryError) -> Problem {

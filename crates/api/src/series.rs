@@ -55,7 +55,8 @@ pub(crate) async fn show(
 ) -> Result<Json<SeriesView>, Problem> {
     let stream: StreamName = params.stream.parse()?;
     let to = parse_optional_time("to", params.to.as_deref())?.unwrap_or_else(|| app.clock.now());
-    let from = parse_optional_time("from", params.from.as_deref())?.unwrap_or_else(|| to.plus_micros(-HOUR_US));
+    let from =
+        parse_optional_time("from", params.from.as_deref())?.unwrap_or_else(|| to.plus_micros(-HOUR_US));
     if from >= to {
         return Err(Problem::bad_request("invalid_query", "`from` is not before `to`"));
     }

@@ -1,8 +1,8 @@
 //! The loop between a listener and the router: one task per connection, HTTP/1.1 with upgrades, a bound on
 //! connections, a deadline for request headers, and an end that lets running requests finish.
 
-use std::io;
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,11 @@ pub struct Peer {
 }
 
 /// Serves until `shutdown` becomes true, then lets requests finish and closes WebSockets.
-pub async fn serve(listener: TcpListener, router: Router, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
     let local = listener.local_addr()?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();

@@ -35,7 +35,10 @@ pub(crate) struct Me {
 
 /// Who am I?
 #[utoipa::path(get, path = "/api/v1/me", tag = "access", responses((status = 200, body = Me)))]
-pub(crate) async fn me(State(app): State<App>, MaybeCaller(caller): MaybeCaller) -> Result<Json<Me>, Problem> {
+pub(crate) async fn me(
+    State(app): State<App>,
+    MaybeCaller(caller): MaybeCaller,
+) -> Result<Json<Me>, Problem> {
     let setup_needed = caller.is_none() && !app.meta.persons_exist().await?;
     Ok(Json(Me {
         signed_in: caller.is_some(),
@@ -155,7 +158,8 @@ async fn start_session(app: &App, person: &str) -> Result<HeaderValue, Problem> 
 
 fn cookie(app: &App, value: &str, age_s: u64) -> HeaderValue {
     let secure = if app.options.secure { "; Secure" } else { "" };
-    let text = format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
+    let text =
+        format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
     let mut header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     header.set_sensitive(true);
     header
@@ -189,7 +193,9 @@ pub(crate) async fn welcome(
     let link = Sensitive::new(link.unwrap_or_default());
     let found = app.meta.link(link.expose()).await?;
     match found.map(|found| found.purpose) {
-        Some(LinkPurpose::Setup) => Ok(Redirect::to(&format!("/setup?link={}", link.expose())).into_response()),
+        Some(LinkPurpose::Setup) => {
+            Ok(Redirect::to(&format!("/setup?link={}", link.expose())).into_response())
+        }
         Some(LinkPurpose::SignIn { person }) => {
             if app.meta.redeem_link(link.expose()).await?.is_none() {
                 return Ok(Redirect::to("/sign-in?link=used").into_response());

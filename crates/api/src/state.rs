@@ -127,7 +127,9 @@ impl App {
     /// A place among the open tails, given back when dropped.
     pub(crate) fn tail_place(&self) -> Option<TailPlace> {
         let limit = self.options.tails_max;
-        let taken = self.tails.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < limit).then(|| open + 1));
+        let taken = self
+            .tails
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < limit).then(|| open + 1));
         taken.ok().map(|_| TailPlace(self.clone()))
     }
 }

@@ -93,14 +93,19 @@ pub(crate) async fn create(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail));
     }
     let scopes = draft.scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>();
-    let scopes =
-        scopes.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_scope", error.to_string()))?;
+    let scopes = scopes.map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_scope", error.to_string())
+    })?;
     if scopes.is_empty() {
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_scope", "a token needs a scope")
             .hint("admin, write, read or ingest"));
     }
     if draft.expires.is_some_and(|expires| expires <= app.clock.now()) {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_expiry", "`expires` lies in the past"));
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_expiry",
+            "`expires` lies in the past",
+        ));
     }
     let token = NewToken {
         tenant: caller.tenant().clone(),
@@ -126,7 +131,9 @@ pub(crate) async fn revoke(
     if !app.meta.revoke_token(caller.tenant(), &id).await? {
         return Err(Problem::not_found("token", id));
     }
-    app.revoked(|principal| matches!(&principal.subject, Subject::Token { id: revoked, .. } if *revoked == id));
+    app.revoked(
+        |principal| matches!(&principal.subject, Subject::Token { id: revoked, .. } if *revoked == id),
+    );
     tracing::info!(token = %id, "token revoked");
     Ok(StatusCode::NO_CONTENT)
 }

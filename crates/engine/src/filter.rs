@@ -9,16 +9,16 @@ use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use crate::plan::{self, Catalog, PlanError};
 use crate::RunError;
+use crate::plan::{self, Catalog, PlanError};
 
 /// `power > 10 AND device LIKE 'plug-%'`, ready for batches of one schema.
 #[derive(Clone, Debug)]
@@ -63,8 +63,11 @@ fn parse(text: &str, columns: &DFSchema) -> Result<Expr, PlanError> {
     let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(syntax_error)?;
     let syntax = parser.parse_expr().map_err(syntax_error)?;
     if parser.peek_token().token != Token::EOF {
-        return Err(PlanError::new(format!("expected the end of the filter, found `{}`", parser.peek_token()))
-            .with_hint("join conditions with AND or OR"));
+        return Err(PlanError::new(format!(
+            "expected the end of the filter, found `{}`",
+            parser.peek_token()
+        ))
+        .with_hint("join conditions with AND or OR"));
     }
     let catalog = Catalog::default();
     let provider = plan::Provider::new(&catalog);
@@ -93,7 +96,8 @@ mod tests {
     fn rows_are_kept_for_which_the_condition_is_true() {
         let batch = batch();
         let check = |text: &str, rows: usize| {
-            let filter = RowFilter::compile(batch.schema_ref(), text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let filter = RowFilter::compile(batch.schema_ref(), text)
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(filter.apply(&batch).unwrap().num_rows(), rows, "{text}");
         };
         check("power > 10", 1);

@@ -115,8 +115,7 @@ impl ScalarUDFImpl for WindowBound {
         let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
             return exec_err!("{}: {} is not a time", self.name(), times.data_type());
         };
-        let bounds: TimestampMicrosecondArray =
-            times.unary(|ts| window.start_of(ts).saturating_add(offset));
+        let bounds: TimestampMicrosecondArray = times.unary(|ts| window.start_of(ts).saturating_add(offset));
         Ok(ColumnarValue::Array(Arc::new(bounds.with_timezone("UTC"))))
     }
 }

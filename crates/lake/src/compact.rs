@@ -10,9 +10,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
-use parquet::arrow::async_writer::ParquetObjectWriter;
 use springhouse_meta::{LakeFile, StreamEntry};
 
 use crate::LakeError;
@@ -134,7 +134,7 @@ struct MergeJob {
     file_bytes: u64,
 }
 
-type Writer = AsyncArrowWriter<ParquetObjectWriter>;
+type Writer = AsyncArrowWriter<BufWriter>;
 
 /// Streams the merged rows into as many files as their size asks for.
 async fn write_merged(job: MergeJob) -> Result<Vec<LakeFile>, LakeError> {
@@ -150,7 +150,7 @@ async fn write_merged(job: MergeJob) -> Result<Vec<LakeFile>, LakeError> {
             Some(open) => open,
             None => {
                 let path = fresh_path(&place);
-                let sink = ParquetObjectWriter::new(Arc::clone(&job.store), Path::from(path.as_str()));
+                let sink = BufWriter::new(Arc::clone(&job.store), Path::from(path.as_str()));
                 let properties = properties(batch.schema_ref(), &batch);
                 let writer = AsyncArrowWriter::try_new(sink, batch.schema(), Some(properties));
                 open.insert((writer.map_err(LakeError::arrow(DOING))?, path, Summary::default()))

@@ -53,7 +53,8 @@ impl Shared {
             let drafts = self.blocking(move || drafts(&entry, &chunks, created_at)).await??;
             for draft in drafts {
                 if let Err(error) = self.storage.put(&draft.entry.path, draft.bytes).await {
-                    self.discard(written.into_iter().chain([draft.entry])).await;
+                    written.push(draft.entry);
+                    self.discard(written).await;
                     return Err(error);
                 }
                 written.push(draft.entry);
@@ -93,11 +94,12 @@ impl Shared {
     }
 
     /// Deletes objects that nobody lists; what cannot be deleted is found again at the next start.
-    pub(crate) async fn discard(&self, files: impl IntoIterator<Item = LakeFile>) {
-        self.discard_paths(files.into_iter().map(|file| file.path)).await;
+    pub(crate) async fn discard(&self, files: Vec<LakeFile>) {
+        let paths = files.into_iter().map(|file| file.path).collect();
+        self.discard_paths(paths).await;
     }
 
-    async fn discard_paths(&self, paths: impl IntoIterator<Item = String>) {
+    async fn discard_paths(&self, paths: Vec<String>) {
         for path in paths {
             if let Err(error) = self.storage.delete(&path).await {
                 tracing::warn!(

@@ -193,12 +193,16 @@ impl Shared {
         let unread = {
             let mut removed = self.removed.lock();
             let all = std::mem::take(&mut *removed);
-            let (read, unread): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|file| Arc::strong_count(file) > 1);
-            *removed = read;
+            let mut unread = Vec::new();
+            for file in all {
+                match Arc::try_unwrap(file) {
+                    Ok(file) => unread.push(file),
+                    Err(read) => removed.push(read),
+                }
+            }
             unread
         };
-        self.discard(unread.iter().map(|file| file.as_ref().clone())).await;
+        self.discard(unread).await;
     }
 
     /// Deletes objects that the manifest does not list: what a crash left between writing and listing.

@@ -31,9 +31,11 @@ fn check_word(kind: &'static str, text: &str) -> Result<(), NameError> {
     let refused = |c: &char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '@' | ' '));
     match text.chars().find(refused) {
         Some(character) => Err(NameError::Character { kind, character, allowed: WORD_HINT }),
-        None if text.trim() != text || text.starts_with('.') => {
-            Err(NameError::Character { kind, character: text.chars().next().unwrap_or(' '), allowed: WORD_HINT })
-        }
+        None if text.trim() != text || text.starts_with('.') => Err(NameError::Character {
+            kind,
+            character: text.chars().next().unwrap_or(' '),
+            allowed: WORD_HINT,
+        }),
         None => Ok(()),
     }
 }

@@ -55,7 +55,8 @@ fn is_view(path: &str) -> bool {
 }
 
 fn respond(file: &'static File, headers: &HeaderMap) -> Response {
-    let cache = if file.path.starts_with(HASHED_FOLDER) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache =
+        if file.path.starts_with(HASHED_FOLDER) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let mut response = if has_token(headers, header::IF_NONE_MATCH, file.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -116,7 +117,8 @@ mod tests {
 
     #[test]
     fn encodings_are_read_from_the_list() {
-        let accepts = |value| has_token(&headers(header::ACCEPT_ENCODING, value), header::ACCEPT_ENCODING, "gzip");
+        let accepts =
+            |value| has_token(&headers(header::ACCEPT_ENCODING, value), header::ACCEPT_ENCODING, "gzip");
         assert!(accepts("gzip, deflate, br") && accepts("br;q=1, gzip;q=0.5"));
         assert!(!accepts("br") && !accepts("gzip;q=0"));
     }

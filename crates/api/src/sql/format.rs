@@ -44,8 +44,12 @@ impl Format {
         match found {
             Some(format) => Ok(format),
             None if !any => Ok(Format::Json),
-            None => Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no accepted form is available")
-                .hint("application/json, application/x-ndjson, text/csv or application/vnd.apache.arrow.stream")),
+            None => Err(Problem::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "no accepted form is available",
+            )
+            .hint("application/json, application/x-ndjson, text/csv or application/vnd.apache.arrow.stream")),
         }
     }
 
@@ -104,7 +108,9 @@ impl Encoder {
             Encoder::Ndjson { .. } => Ok(Bytes::new()),
             // An answer without rows still says its columns.
             Encoder::Csv { header_written: true, .. } => Ok(Bytes::new()),
-            Encoder::Csv { schema, header_written: false } => write_csv(&RecordBatch::new_empty(schema), true),
+            Encoder::Csv { schema, header_written: false } => {
+                write_csv(&RecordBatch::new_empty(schema), true)
+            }
             Encoder::Arrow(mut writer) => {
                 writer.finish()?;
                 Ok(std::mem::take(writer.get_mut()).into())

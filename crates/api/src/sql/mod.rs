@@ -71,7 +71,9 @@ pub(crate) async fn run(
     let statement = statements::parse_one(&draft.query)?;
     let Statement::Query(sql) = &statement else {
         let outcome = statements::execute(&app, &caller, &statement).await?;
-        return Ok(Json(SqlDone { statement: statement.verb(), message: outcome.to_string() }).into_response());
+        return Ok(
+            Json(SqlDone { statement: statement.verb(), message: outcome.to_string() }).into_response()
+        );
     };
     let format = Format::accepted(&headers)?;
     if format == Format::Json {
@@ -129,7 +131,12 @@ pub(crate) struct Collected {
 }
 
 /// Runs a query and takes at most `limit` rows; the rest is not computed.
-pub(crate) async fn collect(app: &App, tenant: &TenantId, sql: &str, limit: usize) -> Result<Collected, Problem> {
+pub(crate) async fn collect(
+    app: &App,
+    tenant: &TenantId,
+    sql: &str,
+    limit: usize,
+) -> Result<Collected, Problem> {
     let mut result = app.lake.query(tenant, sql).await.map_err(lake_problem)?;
     let (mut batches, mut count, mut truncated) = (Vec::new(), 0, false);
     while let Some(batch) = result.batches.next().await {
@@ -148,8 +155,12 @@ pub(crate) async fn collect(app: &App, tenant: &TenantId, sql: &str, limit: usiz
 
 pub(crate) fn lake_problem(error: LakeError) -> Problem {
     let code = match &error {
-        LakeError::Query { .. } | LakeError::NotAQuery { .. } | LakeError::QueryTooLong { .. } => "invalid_sql",
-        LakeError::NoSuchStream { .. } => return Problem::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
+        LakeError::Query { .. } | LakeError::NotAQuery { .. } | LakeError::QueryTooLong { .. } => {
+            "invalid_sql"
+        }
+        LakeError::NoSuchStream { .. } => {
+            return Problem::new(StatusCode::NOT_FOUND, "not_found", error.to_string());
+        }
         other => other.code(),
     };
     Problem::by_class(error.class(), code, "run the query", &error)

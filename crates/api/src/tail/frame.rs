@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn many_rows_are_several_frames() {
         let frames = frames("meter", &[batch(5_000)], 0).unwrap();
-        let rows = |frame: &String| serde_json::from_str::<Value>(frame).unwrap()["rows"].as_array().unwrap().len();
+        let rows =
+            |frame: &String| serde_json::from_str::<Value>(frame).unwrap()["rows"].as_array().unwrap().len();
         assert_eq!(frames.iter().map(rows).collect::<Vec<_>>(), [2_000, 2_000, 1_000]);
     }
 

@@ -9,8 +9,8 @@
 //! ```
 
 mod frame;
-mod session;
 mod selection;
+mod session;
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;

@@ -117,11 +117,13 @@ impl Compiled {
 }
 
 fn of_device(batch: RecordBatch, device: &DeviceId) -> RecordBatch {
-    let Some(devices) = batch.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>()) else {
+    let Some(devices) = batch.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>())
+    else {
         return batch.slice(0, 0);
     };
-    let wanted: BooleanArray =
-        (0..devices.len()).map(|row| Some(devices.is_valid(row) && devices.value(row) == device.as_str())).collect();
+    let wanted: BooleanArray = (0..devices.len())
+        .map(|row| Some(devices.is_valid(row) && devices.value(row) == device.as_str()))
+        .collect();
     filter_record_batch(&batch, &wanted).unwrap_or_else(|_| batch.slice(0, 0))
 }
 

@@ -32,11 +32,18 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why a tail ends, with its WebSocket close code.
 struct Ending(u16, &'static str);
 
-pub(super) async fn run(app: App, caller: Caller, selection: Selection, socket: WebSocket, _place: TailPlace) {
+pub(super) async fn run(
+    app: App,
+    caller: Caller,
+    selection: Selection,
+    socket: WebSocket,
+    _place: TailPlace,
+) {
     // Known before the first byte is sent: what is appended from here on is this client's.
     let reader = Reader::new(Arc::clone(&app.log), app.log.end());
     let (sink, stream) = socket.split();
-    let mut session = Session { app, caller, selection, reader, sink, streams: HashMap::new(), dropped: HashMap::new() };
+    let mut session =
+        Session { app, caller, selection, reader, sink, streams: HashMap::new(), dropped: HashMap::new() };
     let Ending(code, reason) = session.follow(stream).await;
     let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
     // The client may be long gone.
@@ -161,7 +168,9 @@ impl Session {
                 let entry = entry.filter(|entry| {
                     entry.key.tenant == self.selection.tenant && self.selection.names(&entry.key.name)
                 });
-                place.insert(entry.map(|entry| Wanted { name: entry.key.name.clone(), compiled: HashMap::new() }))
+                place.insert(
+                    entry.map(|entry| Wanted { name: entry.key.name.clone(), compiled: HashMap::new() }),
+                )
             }
         };
         let wanted = wanted.as_mut()?;
@@ -174,7 +183,8 @@ impl Session {
         };
         let compiled = match wanted.compiled.entry(record.schema_version) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => match self.selection.compile(&batch.schema()) {
+            std::collections::hash_map::Entry::Vacant(place) => match self.selection.compile(&batch.schema())
+            {
                 Ok(compiled) => place.insert(compiled),
                 // The columns of the filter do not exist in this version: no row of it is wanted.
                 Err(_) => return None,

@@ -12,7 +12,7 @@ use springhouse_schema::Schema;
 
 use super::snapshot::{Folder, Header, Snapshot};
 use super::task::{late_producer, row_producer};
-use super::{Engine, EngineError, Shared, late_key};
+use super::{Engine, EngineError, Shared};
 use crate::files::DEFAULT_DELAY_US;
 use crate::statement::{self, CreateStream, Select, Statement};
 use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema};
@@ -101,7 +101,9 @@ impl Engine {
             Statement::DropPipeline { name, if_exists } => {
                 shared.drop_pipeline(tenant, name, *if_exists, "pipeline").await
             }
-            Statement::DropAlert { name, if_exists } => shared.drop_pipeline(tenant, name, *if_exists, "alert").await,
+            Statement::DropAlert { name, if_exists } => {
+                shared.drop_pipeline(tenant, name, *if_exists, "alert").await
+            }
             Statement::PausePipeline { name } => shared.pause(tenant, name).await,
             Statement::ResumePipeline { name } => shared.resume(tenant, name).await,
             Statement::ShowStreams => {
@@ -173,7 +175,11 @@ impl Shared {
         if let Some(existing) = &existing {
             let is_same_kind = kind_name(&existing.kind) == draft.kind_name();
             if draft.if_not_exists && is_same_kind {
-                return Ok(Outcome::Unchanged(format!("{} `{}` exists already", draft.kind_name(), draft.name)));
+                return Ok(Outcome::Unchanged(format!(
+                    "{} `{}` exists already",
+                    draft.kind_name(),
+                    draft.name
+                )));
             }
             if !draft.or_replace || !is_same_kind {
                 return Err(EngineError::Exists { kind: kind_name(&existing.kind), name: draft.name });
@@ -237,7 +243,8 @@ impl Shared {
         schema: &Schema,
         delay: i64,
     ) -> Result<(), EngineError> {
-        let refuse = |why: String| EngineError::Target { name: draft.name.clone(), stream: key.name.clone(), why };
+        let refuse =
+            |why: String| EngineError::Target { name: draft.name.clone(), stream: key.name.clone(), why };
         let pipeline = draft.name.to_string();
         let Some(entry) = self.streams.entry(key) else {
             let new = new_stream(key.clone(), Origin::Derived { pipeline }, schema.clone(), delay, None);
@@ -256,7 +263,10 @@ impl Shared {
             match entry.schema.field(&field.name) {
                 Some(known) if known.ty == field.ty => {}
                 Some(known) => {
-                    let why = format!("its column `{}` is {:?}, the query gives {:?}", field.name, known.ty, field.ty);
+                    let why = format!(
+                        "its column `{}` is {:?}, the query gives {:?}",
+                        field.name, known.ty, field.ty
+                    );
                     return Err(refuse(why));
                 }
                 None if entry.origin == Origin::Declared => {
@@ -266,8 +276,13 @@ impl Shared {
             }
         }
         let selected = |name: &str| schema.fields.iter().any(|field| field.name == name);
-        if let Some(missing) = entry.schema.fields.iter().find(|field| field.required && !selected(&field.name)) {
-            return Err(refuse(format!("its column `{}` is required and the query does not give it", missing.name)));
+        if let Some(missing) =
+            entry.schema.fields.iter().find(|field| field.required && !selected(&field.name))
+        {
+            return Err(refuse(format!(
+                "its column `{}` is required and the query does not give it",
+                missing.name
+            )));
         }
         if wider.fields.len() > entry.schema.fields.len() {
             self.streams.put_schema(key, wider).await?;

@@ -69,8 +69,14 @@ impl Engine {
         log: Arc<dyn Log>,
         streams: Arc<dyn Streams>,
     ) -> Result<Engine, EngineError> {
-        let shared =
-            Shared { options, meta, log, streams, roster: Roster::default(), turn: tokio::sync::Mutex::new(()) };
+        let shared = Shared {
+            options,
+            meta,
+            log,
+            streams,
+            roster: Roster::default(),
+            turn: tokio::sync::Mutex::new(()),
+        };
         let engine = Engine { shared: Arc::new(shared) };
         for entry in engine.shared.meta.pipelines(None).await? {
             engine.shared.adopt(entry).await;

@@ -68,7 +68,9 @@ impl Engine {
                 let records = log.read(from, READ_BYTES)?;
                 let Some(newest) = records.last() else { break };
                 from = newest.next_offset().max(Offset(from.0 + 1));
-                for record in records.iter().filter(|record| record.kind == Kind::Readings && record.stream == source.id)
+                for record in records
+                    .iter()
+                    .filter(|record| record.kind == Kind::Readings && record.stream == source.id)
                 {
                     let damaged = |why: String| EngineError::Record {
                         offset: record.offset.0,

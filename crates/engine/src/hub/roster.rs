@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
-use springhouse_log::{Log, Offset};
+use springhouse_log::Offset;
 use springhouse_meta::{PipelineEntry, PipelineState};
 use springhouse_model::{Clock, StreamName, SystemClock, TenantId, Timestamp};
 use tokio::sync::watch;
@@ -56,7 +56,11 @@ impl Drop for Running {
 impl Roster {
     pub(crate) fn status(&self, tenant: &TenantId, end: Offset) -> Vec<PipelineStatus> {
         let members = self.members.lock();
-        members.values().filter(|member| member.entry.tenant == *tenant).map(|member| member.status(end)).collect()
+        members
+            .values()
+            .filter(|member| member.entry.tenant == *tenant)
+            .map(|member| member.status(end))
+            .collect()
     }
 
     /// Tells all tasks to stop and hands them out to be waited for.
@@ -89,7 +93,8 @@ impl Roster {
             _ => None,
         });
         let mut members = self.members.lock();
-        let gauges = members.get(&entry.id).map_or_else(|| Arc::new(Gauges::new()), |old| Arc::clone(&old.gauges));
+        let gauges =
+            members.get(&entry.id).map_or_else(|| Arc::new(Gauges::new()), |old| Arc::clone(&old.gauges));
         members.insert(entry.id, Member { entry, from, state, error, gauges, running: None });
     }
 
@@ -105,7 +110,13 @@ impl Roster {
     }
 
     /// Whether rows of `from` reach `stream` through the tenant's pipelines, leaving out the one named `except`.
-    pub(crate) fn reaches(&self, tenant: &TenantId, from: &StreamName, stream: &StreamName, except: &str) -> bool {
+    pub(crate) fn reaches(
+        &self,
+        tenant: &TenantId,
+        from: &StreamName,
+        stream: &StreamName,
+        except: &str,
+    ) -> bool {
         let members = self.members.lock();
         let edges: Vec<(&StreamName, &StreamName)> = members
             .values()
@@ -168,7 +179,11 @@ impl Member {
 
 impl Shared {
     /// Starts the task of a pipeline whose plan is made.
-    pub(crate) async fn start(self: &Arc<Self>, entry: PipelineEntry, plan: Arc<Plan>) -> Result<(), EngineError> {
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        entry: PipelineEntry,
+        plan: Arc<Plan>,
+    ) -> Result<(), EngineError> {
         let key = springhouse_model::StreamKey::new(entry.tenant.clone(), plan.source.name.clone());
         let source = self
             .streams

@@ -197,8 +197,9 @@ impl Folder {
             }
         };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut numbers: Vec<u64> =
-            names.filter_map(|name| name.strip_suffix(".snap").and_then(|number| number.parse().ok())).collect();
+        let mut numbers: Vec<u64> = names
+            .filter_map(|name| name.strip_suffix(".snap").and_then(|number| number.parse().ok()))
+            .collect();
         numbers.sort_unstable();
         Ok(numbers)
     }

@@ -98,7 +98,8 @@ impl Gauges {
         if samples.back().is_none_or(|(at, _)| now.duration_since(*at) > Duration::from_millis(500)) {
             samples.push_back((now, rows));
         }
-        while samples.len() > 1 && samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN) {
+        while samples.len() > 1 && samples.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN)
+        {
             samples.pop_front();
         }
     }

@@ -22,7 +22,8 @@ pub trait Streams: Send + Sync {
     async fn put_schema(&self, key: &StreamKey, schema: Schema) -> Result<Arc<StreamEntry>, EngineError>;
     async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError>;
     /// Appends rows; returns after they are durable. The batch has the columns of the stream.
-    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer) -> Result<(), EngineError>;
+    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer)
+    -> Result<(), EngineError>;
 }
 
 #[async_trait]
@@ -36,18 +37,23 @@ impl Streams for Ingest {
     }
 
     async fn create(&self, stream: NewStream) -> Result<Arc<StreamEntry>, EngineError> {
-        Ok(self.registry().create_stream(stream).await?)
+        Ok(Arc::new(self.registry().create(stream).await?))
     }
 
     async fn put_schema(&self, key: &StreamKey, schema: Schema) -> Result<Arc<StreamEntry>, EngineError> {
-        Ok(self.registry().put_schema(key, schema).await?)
+        Ok(Arc::new(self.registry().put_schema(key, schema).await?))
     }
 
     async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError> {
         Ok(self.registry().drop_stream(key).await?)
     }
 
-    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer) -> Result<(), EngineError> {
+    async fn append(
+        &self,
+        key: &StreamKey,
+        rows: RecordBatch,
+        producer: Producer,
+    ) -> Result<(), EngineError> {
         self.append_derived(key, rows, producer).await?;
         Ok(())
     }

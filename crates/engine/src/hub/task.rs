@@ -110,10 +110,15 @@ impl Task {
     /// Restores the newest snapshot that fits and whose records the log still has.
     pub(crate) async fn restore(work: Work) -> Result<Task, EngineError> {
         let (folder, version) = (work.folder.clone(), work.entry.version);
-        let (candidates, damaged) =
-            tokio::task::spawn_blocking(move || folder.candidates(version)).await.map_err(|_| EngineError::Closed)??;
+        let (candidates, damaged) = tokio::task::spawn_blocking(move || folder.candidates(version))
+            .await
+            .map_err(|_| EngineError::Closed)??;
         for damaged in damaged {
-            tracing::warn!(pipeline = work.entry.name, damaged, "a snapshot cannot be read; the one before is used");
+            tracing::warn!(
+                pipeline = work.entry.name,
+                damaged,
+                "a snapshot cannot be read; the one before is used"
+            );
         }
         let head = work.log.head();
         for snapshot in candidates.into_iter().filter(|snapshot| snapshot.header.offset >= head.0) {
@@ -145,9 +150,7 @@ impl Task {
     fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
         let reader = Reader::new(Arc::clone(&work.log), Offset(header.offset));
         let name = work.entry.name.clone();
-        let rows = |direction: &'static str| {
-            metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction)
-        };
+        let rows = |direction: &'static str| metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction);
         let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());
         let labels = [rows("in"), rows("out"), late];
         let mut task = Task {
@@ -215,7 +218,8 @@ impl Task {
             why,
         };
         let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
-        let batch = adapt(&batch, &self.work.plan.source.schema).map_err(|error| damaged(error.to_string()))?;
+        let batch =
+            adapt(&batch, &self.work.plan.source.schema).map_err(|error| damaged(error.to_string()))?;
         let batch = if record.spans.len() > 1 { by_time(batch)? } else { batch };
         let rows = batch.num_rows() as u64;
         self.rows_in += rows;
@@ -248,7 +252,7 @@ impl Task {
 
     /// Appends batches as rows from number `next` on and returns the number after them; `None` when told to stop.
     async fn append(
-        &self,
+        &mut self,
         into: &StreamKey,
         batches: Vec<RecordBatch>,
         producer: u64,

@@ -216,7 +216,9 @@ fn planned(
     let options =
         ParserOptions { map_string_types_to_utf8view: false, collect_spans: true, ..ParserOptions::new() };
     let (explain, statement) = match statement {
-        Statement::Explain(explain) => (Some((explain.analyze, explain.verbose)), *explain.statement),
+        Statement::Explain(explain) => {
+            (Some((explain.options.analyze, explain.options.verbose)), *explain.statement)
+        }
         statement => (None, statement),
     };
     let Statement::Statement(statement) = statement else {

@@ -219,7 +219,7 @@ fn statistics(file: &LakeFile, schema: &SchemaRef) -> Statistics {
 
 /// The order in which rows lie in a file.
 pub(crate) fn device_time_order(schema: &SchemaRef) -> Result<LexOrdering> {
-    let by = |name: &str| Ok(PhysicalSortExpr::new(expressions::col(name, schema)?, SORT));
+    let by = |name: &str| expressions::col(name, schema).map(|column| PhysicalSortExpr::new(column, SORT));
     match LexOrdering::new([by(DEVICE_COLUMN)?, by(TS_COLUMN)?]) {
         Some(order) => Ok(order),
         None => plan_err!("a stream has no columns to sort by"),

@@ -73,7 +73,7 @@ impl Twin {
         }
         log.hold(CONSUMER, Offset(offset));
         let rows = meta.twin_load().await.map_err(LakeError::meta(doing))?;
-        let mut values = Values { next: offset, ..Values::default() };
+        let mut values = Values::starting_at(offset);
         for row in rows {
             let key = springhouse_model::StreamKey::new(row.tenant, row.stream);
             let Some(entry) = catalog.find(&key) else { continue };

@@ -107,6 +107,11 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// No values; the next record to read is `next`.
+    pub fn starting_at(next: u64) -> Values {
+        Values { next, ..Values::default() }
+    }
+
     /// Takes over what meta had; a value that could not be read is as good as none.
     pub fn put_loaded(
         &mut self,

@@ -94,7 +94,8 @@ fn spinner(results_on_stdout: bool) -> ProgressBar {
 fn source(text: &str) -> Result<(String, Source), String> {
     match text.split_once('=') {
         Some((stream, file)) if !stream.is_empty() && !file.is_empty() => {
-            Ok((stream.to_owned(), file.parse().map_err(|never: std::convert::Infallible| match never {})?))
+            let Ok(file) = file.parse::<Source>();
+            Ok((stream.to_owned(), file))
         }
         _ => Err(format!("`{text}` is not STREAM=FILE; hint: homes=events.ndjson or homes=-")),
     }
