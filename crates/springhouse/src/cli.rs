@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    config, device, link, pipeline, quarantine, run, schema, sim, sql, status, stream, token,
+    config, demo, device, hub, link, pipeline, quarantine, run, schema, sim, sql, status, stream, token,
 };
 
 const MANUAL: &str = "\
@@ -55,6 +55,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run a hub: MQTT, streams, SQL, alerts, API and page
+    Hub(hub::Args),
+    /// Show it: a hub with simulated homes, and a link to its page
+    Demo(demo::Args),
     /// Publish simulated homes to a hub, or print them
     Sim(sim::Args),
     /// Run a SQL file over files or standard input, without a hub

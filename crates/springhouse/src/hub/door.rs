@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_ingest::{Ingest, IngestError, Message, Outcome as Taken};
 use springhouse_meta::{Approval, Meta, TokenInfo};
-use springhouse_model::{Clock, DeviceId, TenantId};
+use springhouse_model::{DeviceId, TenantId};
 use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Durable, Inbound, Outcome, Refusal};
 use springhouse_policy::{Principal, TopicFilter};
 use tokio::sync::watch;
@@ -20,7 +20,6 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 pub struct HubDoor {
     meta: Arc<dyn Meta>,
     ingest: Ingest,
-    clock: Arc<dyn Clock>,
     /// What clients without credentials may publish and subscribe to, by the name of the listener.
     anonymous: HashMap<String, Vec<TopicFilter>>,
     commits: watch::Receiver<Durable>,
@@ -28,14 +27,9 @@ pub struct HubDoor {
 
 impl HubDoor {
     /// Must be called inside a tokio runtime.
-    pub fn new(
-        meta: Arc<dyn Meta>,
-        ingest: Ingest,
-        clock: Arc<dyn Clock>,
-        anonymous: HashMap<String, Vec<TopicFilter>>,
-    ) -> HubDoor {
+    pub fn new(meta: Arc<dyn Meta>, ingest: Ingest, anonymous: HashMap<String, Vec<TopicFilter>>) -> HubDoor {
         let commits = follow(ingest.commits());
-        HubDoor { meta, ingest, clock, anonymous, commits }
+        HubDoor { meta, ingest, anonymous, commits }
     }
 
     async fn principal(&self, token: TokenInfo) -> Result<Principal, Refusal> {

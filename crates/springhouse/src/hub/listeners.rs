@@ -57,15 +57,23 @@ impl Listeners {
     }
 
     pub fn addresses(&self) -> Addresses {
-        let of = |listener: &Option<TcpListener>| listener.as_ref().and_then(|socket| socket.local_addr().ok());
-        Addresses { mqtt: of(&self.mqtt), mqtts: of(&self.mqtts), http: of(&self.http), https: of(&self.https) }
+        let of =
+            |listener: &Option<TcpListener>| listener.as_ref().and_then(|socket| socket.local_addr().ok());
+        Addresses {
+            mqtt: of(&self.mqtt),
+            mqtts: of(&self.mqtts),
+            http: of(&self.http),
+            https: of(&self.https),
+        }
     }
 
     /// One line for each in the log.
     pub fn log(&self) {
-        let named = [("mqtt", &self.mqtt), ("mqtts", &self.mqtts), ("http", &self.http), ("https", &self.https)];
+        let named =
+            [("mqtt", &self.mqtt), ("mqtts", &self.mqtts), ("http", &self.http), ("https", &self.https)];
         let named = named.into_iter().filter_map(|(name, socket)| Some((name, socket.as_ref()?)));
-        for (name, socket) in named.chain(self.anonymous.iter().map(|(_, socket)| ("mqtt.anonymous", socket))) {
+        for (name, socket) in named.chain(self.anonymous.iter().map(|(_, socket)| ("mqtt.anonymous", socket)))
+        {
             if let Ok(address) = socket.local_addr() {
                 tracing::info!(listener = name, %address, "listening");
             }

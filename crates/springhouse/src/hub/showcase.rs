@@ -21,7 +21,10 @@ const TOKEN_NAME: &str = "simulated home";
 pub async fn set_up(hub: &Hub) -> anyhow::Result<()> {
     let tenant = TenantId::main();
     for statement in statement::parse(STATEMENTS)? {
-        hub.engine().execute(&tenant, &statement).await.with_context(|| format!("cannot {}", statement.verb()))?;
+        hub.engine()
+            .execute(&tenant, &statement)
+            .await
+            .with_context(|| format!("cannot {}", statement.verb()))?;
     }
     Ok(())
 }
@@ -59,7 +62,12 @@ pub async fn sign_in_secret(hub: &Hub) -> anyhow::Result<String> {
         Some(person) => person,
         None => {
             let password = random_password()?;
-            let new = NewPerson { tenant: tenant.clone(), name: PERSON.into(), scopes: vec![Scope::Admin], password };
+            let new = NewPerson {
+                tenant: tenant.clone(),
+                name: PERSON.into(),
+                scopes: vec![Scope::Admin],
+                password,
+            };
             meta.create_person(new).await?
         }
     };

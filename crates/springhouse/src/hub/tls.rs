@@ -55,10 +55,8 @@ pub fn load(settings: &Tls, dir: &Path, names: HostNames) -> anyhow::Result<Serv
         .and_then(Iterator::collect)
         .map_err(|error| unusable(&certificate, &error))?;
     let key_der = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error))?;
-    let mut mqtt = config(chain.clone(), key_der.clone_key(), &certificate)?;
-    // A resumed session would skip the checks of a client's certificate, so devices shake hands anew every time.
-    mqtt.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    mqtt.send_tls13_tickets = 0;
+    let mqtt = springhouse_mqtt::tls_config(chain.clone(), key_der.clone_key(), None)
+        .map_err(|error| unusable(&certificate, &error))?;
     let mut http = config(chain, key_der, &certificate)?;
     http.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(ServerTls { mqtt: Arc::new(mqtt), http: Arc::new(http), has_own_authority })

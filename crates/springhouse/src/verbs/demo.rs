@@ -60,7 +60,7 @@ async fn live(args: Args, settings: Settings) -> anyhow::Result<()> {
     let asked_to_end = runtime::asked_to_end();
     tokio::pin!(asked_to_end);
     let data = settings.data.clone();
-    let hub = Hub::open(settings).await?;
+    let mut hub = Hub::open(settings).await?;
     showcase::set_up(&hub).await.context("cannot set up the demo")?;
     let homes = start_homes(&args, &hub).await?;
     let secret = showcase::sign_in_secret(&hub).await?;
@@ -98,7 +98,8 @@ fn now() -> Timestamp {
 fn print_welcome(args: &Args, hub: &Hub, secret: &str, data: &Path) {
     let addresses = hub.addresses();
     let mqtt = addresses.mqtt.map_or_else(|| String::from("off"), |address| address.to_string());
-    let page = addresses.http.map(|address| welcome(&format!("http://{address}"), secret)).unwrap_or_default();
+    let page =
+        addresses.http.map(|address| welcome(&format!("http://{address}"), secret)).unwrap_or_default();
     println!(
         "
 Springhouse is running with {homes} simulated homes.
@@ -119,7 +120,8 @@ Springhouse is running with {homes} simulated homes.
 /// The wanted address, or the next one of which the port is free.
 fn free(wanted: Listen, what: &str) -> anyhow::Result<Listen> {
     let Some(address) = wanted.address() else { return Ok(wanted) };
-    let candidates = std::iter::once(address.port()).chain((1..=PORTS_TRIED).filter_map(|step| address.port().checked_add(step)));
+    let candidates = std::iter::once(address.port())
+        .chain((1..=PORTS_TRIED).filter_map(|step| address.port().checked_add(step)));
     for port in candidates {
         let candidate = SocketAddr::new(address.ip(), port);
         match TcpListener::bind(candidate) {
@@ -130,8 +132,13 @@ fn free(wanted: Listen, what: &str) -> anyhow::Result<Listen> {
                 return Ok(Listen::On(candidate));
             }
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot listen on {candidate} for {what}")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot listen on {candidate} for {what}"));
+            }
         }
     }
-    anyhow::bail!("no port from {} on is free for {what}\nhint: choose one by flag, see `springhouse demo --help`", address.port())
+    anyhow::bail!(
+        "no port from {} on is free for {what}\nhint: choose one by flag, see `springhouse demo --help`",
+        address.port()
+    )
 }

@@ -37,7 +37,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         // From here on a signal ends the hub in order, even while it opens.
         let asked_to_end = runtime::asked_to_end();
         tokio::pin!(asked_to_end);
-        let hub = Hub::open(settings).await?;
+        let mut hub = Hub::open(settings).await?;
         hub.print_setup_link().await?;
         let reason = tokio::select! {
             signal = &mut asked_to_end => signal?,

@@ -1,7 +1,9 @@
 //! One file per verb: its arguments, and the call that carries it out.
 
 pub mod config;
+pub mod demo;
 pub mod device;
+pub mod hub;
 pub mod link;
 pub mod pipeline;
 pub mod quarantine;
@@ -18,6 +20,8 @@ use crate::cli::{Cli, Verb};
 /// Carries out what the command line asks for.
 pub fn carry_out(cli: Cli) -> anyhow::Result<()> {
     match cli.verb {
+        Verb::Hub(args) => hub::carry_out(args),
+        Verb::Demo(args) => demo::carry_out(args),
         Verb::Sim(args) => sim::carry_out(args),
         Verb::Run(args) => run::carry_out(args),
         Verb::Sql(args) => sql::carry_out(args),

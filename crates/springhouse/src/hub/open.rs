@@ -1,0 +1,244 @@
+//! Putting the parts together, with the numbers of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use springhouse_act::AlertRecorder;
+use springhouse_api::{App, Connect, Parts};
+use springhouse_engine::Engine;
+use springhouse_ingest::{Admission, Ingest};
+use springhouse_lake::Lake;
+use springhouse_log::{DiskLog, Log};
+use springhouse_meta::{Meta, SqliteMeta};
+use springhouse_model::{Clock, SystemClock, TenantId};
+use springhouse_mqtt::Gateway;
+use springhouse_policy::TopicFilter;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::catalog::RegistryCatalog;
+use super::data_dir::DataDirectory;
+use super::door::HubDoor;
+use super::listeners::{Addresses, Listeners, serve_https};
+use super::tls::{self, ServerTls};
+use super::{Hub, paths};
+use crate::config::{Policy, Settings};
+use crate::failure::Failure;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Names of the listeners, as the gateway and `anonymous` know them.
+const MQTT: &str = "mqtt";
+const MQTTS: &str = "mqtts";
+const WEBSOCKET: &str = "websocket";
+
+impl Hub {
+    /// Opens the data directory and everything in it; returns when devices and people are let in.
+    pub async fn open(settings: Settings) -> anyhow::Result<Hub> {
+        let metrics = PrometheusBuilder::new().install_recorder().context("cannot start metrics")?;
+        // A port that is taken is told before anything is changed on the disk.
+        let listeners = Listeners::bind(&settings).await?;
+        let directory = DataDirectory::open(&settings.data)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let meta: Arc<dyn Meta> = Arc::new(SqliteMeta::open(&paths::meta(&settings.data)).await?);
+        let log = open_log(&settings).await?;
+        let ingest =
+            Ingest::open(ingest_options(&settings)?, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&clock))
+                .await?;
+        let catalog = Arc::new(RegistryCatalog(ingest.clone()));
+        let lake = Lake::open(
+            lake_options(&settings),
+            Arc::clone(&meta),
+            Arc::clone(&log),
+            catalog,
+            Arc::clone(&clock),
+        )
+        .await?;
+        let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log)).await?;
+        let engine_options = springhouse_engine::Options { data_dir: settings.data.clone() };
+        let engine =
+            Engine::open(engine_options, Arc::clone(&meta), Arc::clone(&log), ingest.clone()).await?;
+        let anonymous = settings.mqtt.anonymous.iter();
+        let anonymous = anonymous.map(|listener| Ok((listener.name.clone(), topics(&listener.topics)?)));
+        let anonymous = anonymous.collect::<anyhow::Result<_>>()?;
+        let door = HubDoor::new(Arc::clone(&meta), ingest.clone(), anonymous);
+        let gateway = Gateway::open(Arc::new(door), Arc::clone(&log), gateway_options(&settings)).await?;
+
+        let needs_tls = listeners.mqtts.is_some() || listeners.https.is_some();
+        let tls = needs_tls
+            .then(|| tls::load(&settings.tls, &paths::tls(&settings.data), names(&settings)))
+            .transpose()?;
+        let addresses = listeners.addresses();
+        let (ending, shutdown) = watch::channel(false);
+        let parts = Parts {
+            meta: Arc::clone(&meta),
+            log: Arc::clone(&log),
+            ingest: ingest.clone(),
+            engine: engine.clone(),
+            lake: lake.clone(),
+            gateway: gateway.clone(),
+            clock,
+            metrics: Some(metrics.clone()),
+            shutdown: shutdown.clone(),
+            options: api_options(&settings, &addresses, tls.as_ref()),
+        };
+        let servers = serve(listeners, &gateway, tls, App::new(parts), shutdown)?;
+        tokio::spawn(keep_metrics(metrics));
+        tracing::info!(data = %settings.data.display(), "the hub is open");
+        Ok(Hub {
+            addresses,
+            meta,
+            log,
+            ingest,
+            engine,
+            lake,
+            alerts,
+            gateway,
+            ending,
+            servers,
+            _directory: directory,
+        })
+    }
+}
+
+async fn open_log(settings: &Settings) -> anyhow::Result<Arc<dyn Log>> {
+    let path = paths::log(&settings.data);
+    let options = springhouse_log::Options {
+        segment_bytes: settings.storage.log_segment_bytes,
+        retention_bytes: Some(settings.storage.log_retention_bytes),
+        retention_age: settings
+            .storage
+            .log_retention_hours
+            .map(|hours| HOUR.saturating_mul(u32::try_from(hours).unwrap_or(u32::MAX))),
+        tail_bytes: settings.storage.log_tail_bytes,
+        ..springhouse_log::Options::default()
+    };
+    // Reads the last segment.
+    let log = tokio::task::spawn_blocking(move || DiskLog::open(path, options)).await?;
+    Ok(Arc::new(log.context("cannot open the log")?))
+}
+
+fn ingest_options(settings: &Settings) -> anyhow::Result<springhouse_ingest::Options> {
+    let route = |route: &crate::config::Route| {
+        let stream = route.stream.as_deref().map(str::parse).transpose();
+        let stream = stream.map_err(|error| Failure::Usage(format!("route `{}`: {error}", route.topic)))?;
+        let route = springhouse_ingest::Route::new(&route.topic, stream, None);
+        route.map_err(|error| anyhow::Error::new(Failure::Usage(error.to_string())))
+    };
+    Ok(springhouse_ingest::Options {
+        admission: match settings.policy {
+            Policy::Approve => Admission::Approve,
+            Policy::Auto => Admission::Auto,
+            Policy::Refuse => Admission::Refuse,
+        },
+        routes: settings.route.iter().map(route).collect::<anyhow::Result<_>>()?,
+        shards: settings.threads.clamp(1, 16),
+        ..springhouse_ingest::Options::default()
+    })
+}
+
+fn lake_options(settings: &Settings) -> springhouse_lake::Options {
+    springhouse_lake::Options {
+        query_memory_bytes: settings.storage.query_memory_bytes,
+        ..springhouse_lake::Options::new(paths::lake(&settings.data))
+    }
+}
+
+fn gateway_options(settings: &Settings) -> springhouse_mqtt::Options {
+    let mqtt = &settings.mqtt;
+    springhouse_mqtt::Options {
+        snapshot: Some(paths::sessions(&settings.data)),
+        packet_bytes_max: mqtt.packet_bytes_max,
+        connections_max: mqtt.connections_max,
+        queued_bytes_max: mqtt.queued_bytes_max,
+        receive_max: mqtt.receive_max,
+        keep_alive_max: mqtt.keep_alive_max_s,
+        session_expiry_max: mqtt.session_expiry_max_s,
+        refused_filters: mqtt.refused_filters.clone(),
+        ..springhouse_mqtt::Options::default()
+    }
+}
+
+fn api_options(
+    settings: &Settings,
+    addresses: &Addresses,
+    tls: Option<&ServerTls>,
+) -> springhouse_api::Options {
+    springhouse_api::Options {
+        host_names: names(settings),
+        secure: settings.http.behind_tls || addresses.http.is_none(),
+        websocket_listener: WEBSOCKET.to_owned(),
+        connect: Connect {
+            mqtt_host: None,
+            mqtt_port: addresses.mqtt.map(|address| address.port()),
+            mqtts_port: addresses.mqtts.map(|address| address.port()),
+            http_url: None,
+            topic_template: String::from("devices/{device}/{stream}"),
+            ca_available: tls.is_some_and(|tls| tls.has_own_authority),
+        },
+        payload_bytes_max: settings.mqtt.packet_bytes_max as usize,
+        data_dir: Some(settings.data.clone()),
+        tenant: TenantId::main(),
+        ..springhouse_api::Options::default()
+    }
+}
+
+/// Under what names the hub is reached, beside the machine's own.
+fn names(settings: &Settings) -> Vec<String> {
+    let mut names = settings.http.host_names.clone();
+    names.extend(settings.tls.names.iter().cloned());
+    names
+}
+
+fn topics(topics: &[String]) -> anyhow::Result<Vec<TopicFilter>> {
+    let parse = |topic: &String| {
+        topic.parse().map_err(|error| anyhow::Error::new(Failure::Usage(format!("{error}"))))
+    };
+    topics.iter().map(parse).collect()
+}
+
+/// Starts to accept on every listener.
+fn serve(
+    listeners: Listeners,
+    gateway: &Gateway,
+    tls: Option<ServerTls>,
+    app: App,
+    shutdown: watch::Receiver<bool>,
+) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    listeners.log();
+    let mut servers = JoinSet::new();
+    let mqtt =
+        |task: tokio::task::JoinHandle<()>| async move { task.await.context("an MQTT listener has failed") };
+    if let Some(listener) = listeners.mqtt {
+        servers.spawn(mqtt(gateway.listen(listener, MQTT)));
+    }
+    for (name, listener) in listeners.anonymous {
+        servers.spawn(mqtt(gateway.listen(listener, &name)));
+    }
+    let router = springhouse_api::router(app);
+    if let Some(listener) = listeners.http {
+        let (router, shutdown) = (router.clone(), shutdown.clone());
+        servers.spawn(async move {
+            springhouse_api::serve(listener, router, shutdown).await.context("HTTP has failed")
+        });
+    }
+    if let Some(tls) = tls {
+        if let Some(listener) = listeners.mqtts {
+            servers.spawn(mqtt(gateway.listen_tls(listener, MQTTS, tls.mqtt)));
+        }
+        if let Some(listener) = listeners.https {
+            servers.spawn(serve_https(listener, tls.http, router, shutdown));
+        }
+    }
+    Ok(servers)
+}
+
+/// Histograms keep every sample until somebody reads them or this comes round.
+async fn keep_metrics(metrics: PrometheusHandle) {
+    let mut clock = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        clock.tick().await;
+        metrics.run_upkeep();
+    }
+}
