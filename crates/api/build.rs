@@ -176,7 +176,7 @@ fn write_table(root: &Path, files: &[PathBuf], out: &Path) -> Result<(), Box<dyn
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let mut table = String::from("pub(super) static FILES: &[File] = &[\n");
+    let mut table = String::from("static FILES: &[File] = &[\n");
     for (number, file) in files.iter().enumerate() {
         let content = fs::read(file)?;
         let address = format!("/{}", file.strip_prefix(root)?.to_string_lossy().replace('\\', "/"));

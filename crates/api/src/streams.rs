@@ -123,7 +123,7 @@ impl Facts {
 
 fn view(app: &App, entry: &StreamEntry, facts: &Facts) -> StreamView {
     let pulse = app.pulse.stream(entry.id, app.clock.now());
-    let size = app.lake.stream_stats(entry.id);
+    let size = app.lake.size_of(entry.id);
     let (origin, pipeline) = match &entry.origin {
         Origin::Inferred => ("inferred", None),
         Origin::Declared => ("declared", None),
@@ -136,11 +136,11 @@ fn view(app: &App, entry: &StreamEntry, facts: &Facts) -> StreamView {
         pipeline,
         schema_version: entry.schema.version,
         columns: columns_of(&entry.schema),
-        rows: size.file_rows + size.tail_rows,
+        rows: size.rows,
         rows_per_minute: pulse.rows_per_minute,
         devices: facts.devices.get(name).copied().unwrap_or_default(),
         last_at: pulse.last_at.or_else(|| facts.newest.get(name).copied()),
-        bytes: size.file_bytes,
+        bytes: size.bytes,
         watermark_seconds: entry.watermark_delay_us as f64 / 1e6,
         sql: entry.sql.clone(),
         created_at: entry.created_at,

@@ -31,7 +31,7 @@ pub(crate) struct Selection {
 }
 
 /// A selection made ready for batches of one schema.
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     device: Option<DeviceId>,
     filter: Option<RowFilter>,
 }
