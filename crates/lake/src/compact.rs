@@ -12,18 +12,22 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use parquet::arrow::AsyncArrowWriter;
 use springhouse_meta::{LakeFile, StreamEntry};
 
 use crate::LakeError;
 use crate::flush::{Place, day_of, entry, fresh_path};
 use crate::keeper::Shared;
+use crate::manifest::Change;
 use crate::parquet_file::{Summary, properties};
 use crate::query::{device_time_order, files_plan};
 use crate::sorted::lake_schema;
 
 /// A day is at rest when no file has come for this long and it is over.
 const REST_US: i64 = 2 * 3_600_000_000;
+/// Each file of a merge is open, with a batch of it in memory.
+const MERGE_FILES_MAX: usize = 64;
 const DOING: &str = "merge lake files";
 
 impl Shared {
@@ -64,14 +68,15 @@ impl Shared {
                 levels.entry(file.level).or_default().push(Arc::clone(file));
             }
             let full = levels.into_values().find(|level| level.len() >= self.options.merge_files);
-            if full.is_some() {
-                return full;
+            if let Some(mut full) = full {
+                full.truncate(MERGE_FILES_MAX);
+                return Some(full);
             }
             let rested = files.iter().all(|file| {
                 file.max_ts.plus_micros(REST_US) < now && file.created_at.plus_micros(REST_US) < now
             });
             if files.len() > 1 && rested {
-                return Some(files);
+                return Some(files.into_iter().take(MERGE_FILES_MAX).collect());
             }
         }
         None
@@ -80,18 +85,29 @@ impl Shared {
     /// Replaces `files`, all of one stream and day, by merged ones.
     async fn merge(&self, stream: &StreamEntry, mut files: Vec<Arc<LakeFile>>) -> Result<(), LakeError> {
         files.sort_by_key(|file| file.first_offset);
-        let written = self.threads.run(write_merged(self.merge_job(stream, &files)?)).await??;
-        let remove: Vec<i64> = files.iter().map(|file| file.id).collect();
+        let job = self.merge_job(stream, &files)?;
+        let begun = Arc::clone(&job.begun);
+        let written = match self.threads.run(write_merged(job)).await.flatten() {
+            Ok(written) => self.made_durable(written).await,
+            Err(error) => Err(error),
+        };
+        let add = match written {
+            Ok(written) => written,
+            Err(error) => {
+                let begun = std::mem::take(&mut *begun.lock());
+                self.discard(begun).await;
+                return Err(error);
+            }
+        };
+        let remove = files.iter().map(|file| file.id).collect();
+        self.change(Change { doing: DOING, add, remove, upto: None }).await
+    }
+
+    async fn made_durable(&self, written: Vec<LakeFile>) -> Result<Vec<LakeFile>, LakeError> {
         for file in &written {
             self.storage.make_durable(&file.path).await?;
         }
-        match self.replace_files(&written, &remove).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.discard(written).await;
-                Err(error)
-            }
-        }
+        Ok(written)
     }
 
     fn merge_job(&self, stream: &StreamEntry, files: &[Arc<LakeFile>]) -> Result<MergeJob, LakeError> {
@@ -121,6 +137,7 @@ impl Shared {
             store: Arc::clone(&self.storage.store),
             like,
             file_bytes: self.options.file_bytes,
+            begun: Arc::default(),
         })
     }
 }
@@ -132,6 +149,8 @@ struct MergeJob {
     /// What the files to be written have in common.
     like: LakeFile,
     file_bytes: u64,
+    /// Objects that may be there, also when the merge has failed in the middle.
+    begun: Arc<Mutex<Vec<String>>>,
 }
 
 type Writer = AsyncArrowWriter<BufWriter>;
@@ -140,8 +159,7 @@ type Writer = AsyncArrowWriter<BufWriter>;
 async fn write_merged(job: MergeJob) -> Result<Vec<LakeFile>, LakeError> {
     let day = day_of(&job.like.path).to_owned();
     let place = Place { stream_id: job.like.stream_id, day: &day, first_offset: job.like.first_offset };
-    let rows = job.plan.execute(0, job.context.task_ctx()).map_err(LakeError::arrow(DOING))?;
-    let mut rows = rows;
+    let mut rows = job.plan.execute(0, job.context.task_ctx()).map_err(LakeError::arrow(DOING))?;
     let mut written = Vec::new();
     let mut open: Option<(Writer, String, Summary)> = None;
     while let Some(batch) = rows.next().await {
@@ -150,6 +168,7 @@ async fn write_merged(job: MergeJob) -> Result<Vec<LakeFile>, LakeError> {
             Some(open) => open,
             None => {
                 let path = fresh_path(&place);
+                job.begun.lock().push(path.clone());
                 let sink = BufWriter::new(Arc::clone(&job.store), Path::from(path.as_str()));
                 let properties = properties(batch.schema_ref(), &batch);
                 let writer = AsyncArrowWriter::try_new(sink, batch.schema(), Some(properties));

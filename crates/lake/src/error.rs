@@ -23,6 +23,8 @@ pub enum LakeError {
         "the query needs more memory than is set aside for queries; hint: group by less, or ask for a shorter time"
     )]
     MemoryLimit,
+    #[error("the query has {operators} operators and keywords, at most {operators_max} are allowed")]
+    QueryTooDeep { operators: usize, operators_max: usize },
     #[error("stream `{name}` does not exist")]
     NoSuchStream { name: String },
     #[error("stream `{stream}` has no numeric property `{property}`")]
@@ -64,8 +66,9 @@ pub enum LakeError {
         #[source]
         source: Arc<DataFusionError>,
     },
-    #[error("the lake is closed")]
-    Closed,
+    /// By a fault in the engine, or because the hub is stopping. What had come before is not all.
+    #[error("the work was interrupted; hint: ask again, and if it happens again look at the hub's messages")]
+    Interrupted,
 }
 
 impl LakeError {
@@ -74,13 +77,14 @@ impl LakeError {
             LakeError::NotAQuery { .. }
             | LakeError::Query { .. }
             | LakeError::QueryTooLong { .. }
+            | LakeError::QueryTooDeep { .. }
             | LakeError::TimeLimit { .. }
             | LakeError::MemoryLimit
             | LakeError::NoSuchStream { .. }
             | LakeError::NoSuchProperty { .. } => ErrorClass::User,
             LakeError::Meta { source, .. } => source.class(),
             LakeError::Log { source, .. } => source.class(),
-            LakeError::Arrow { .. } => ErrorClass::Internal,
+            LakeError::Arrow { .. } | LakeError::Interrupted => ErrorClass::Internal,
             _ => ErrorClass::Environment,
         }
     }
@@ -91,6 +95,7 @@ impl LakeError {
             LakeError::NotAQuery { .. } => "not_a_query",
             LakeError::Query { .. } => "query",
             LakeError::QueryTooLong { .. } => "query_too_long",
+            LakeError::QueryTooDeep { .. } => "query_too_deep",
             LakeError::TimeLimit { .. } => "query_time_limit",
             LakeError::MemoryLimit => "query_memory_limit",
             LakeError::NoSuchStream { .. } => "no_such_stream",
@@ -100,7 +105,7 @@ impl LakeError {
             LakeError::Log { .. } => "log",
             LakeError::Storage { .. } | LakeError::Io { .. } => "storage",
             LakeError::Arrow { .. } => "arrow",
-            LakeError::Closed => "closed",
+            LakeError::Interrupted => "interrupted",
         }
     }
 

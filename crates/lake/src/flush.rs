@@ -8,24 +8,22 @@
 //! A crash before 3 leaves objects that nobody lists (removed at the next start) and an offset from which the same
 //! rows are read again. A crash after 3 finds files and offset together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use metrics::{counter, histogram};
-use springhouse_log::Offset;
 use springhouse_meta::{LakeFile, StreamEntry};
 use springhouse_model::Timestamp;
 
 use crate::keeper::Shared;
+use crate::manifest::Change;
 use crate::parquet_file::{Summary, encode};
 use crate::sorted::{by_day, conformed, lake_schema};
 use crate::tail::Chunk;
 use crate::{LakeError, catalog};
-
-/// Name of the lake among the consumers of the log.
-pub(crate) const CONSUMER: &str = "lake";
 
 /// A file in memory, with its entry in the manifest.
 struct Draft {
@@ -38,6 +36,8 @@ impl Shared {
     pub(crate) async fn flush(&self) -> Result<u64, LakeError> {
         let _turn = self.flushing.lock().await;
         let began = Instant::now();
+        // An earlier flush may have happened although its answer was an error.
+        self.settle().await?;
         let (upto, streams) = {
             let mut state = self.state.lock();
             if state.next == state.flushed {
@@ -46,69 +46,35 @@ impl Shared {
             state.begin_flush()
         };
         let mut written = Vec::new();
-        for (stream, chunks) in streams {
-            // Without an entry the stream was dropped, and its rows with it.
-            let Some(entry) = self.catalog.stream(stream) else { continue };
-            let created_at = self.clock.now();
-            let drafts = self.blocking(move || drafts(&entry, &chunks, created_at)).await??;
-            for draft in drafts {
-                if let Err(error) = self.storage.put(&draft.entry.path, draft.bytes).await {
-                    written.push(draft.entry);
-                    self.discard(written).await;
-                    return Err(error);
-                }
-                written.push(draft.entry);
-            }
+        if let Err(error) = self.write_streams(streams, &mut written).await {
+            self.discard(written.into_iter().map(|file| file.path).collect()).await;
+            return Err(error);
         }
         let rows = written.iter().map(|file| file.rows).sum();
-        self.commit_flush(written, upto).await?;
+        let doing = "list the flushed files";
+        self.change(Change { doing, add: written, upto: Some(upto), ..Change::default() }).await?;
         histogram!("springhouse_lake_flush_seconds").record(began.elapsed().as_secs_f64());
         counter!("springhouse_lake_flushed_rows_total").increment(rows);
         Ok(rows)
     }
 
-    async fn commit_flush(&self, written: Vec<LakeFile>, upto: u64) -> Result<(), LakeError> {
-        let _change = self.changes.lock().await;
-        let outcome = match self.meta.add_files(&written, &[], Some((CONSUMER, upto))).await {
-            Ok(outcome) => outcome,
-            Err(source) => {
-                let doing = "list the flushed files";
-                // The answer was an error, yet the commit may have happened: ask, before writing the rows again.
-                if self.meta.offset(CONSUMER).await.map_err(LakeError::meta(doing))? == Some(upto) {
-                    let files = self.meta.all_files().await.map_err(LakeError::meta(doing))?;
-                    let mut state = self.state.lock();
-                    state.finish_flush(upto, Vec::new());
-                    state.set_files(files);
-                    return Ok(());
-                }
-                self.discard(written).await;
-                return Err(LakeError::Meta { doing, source });
-            }
-        };
-        self.state.lock().finish_flush(upto, outcome.added);
-        self.drained.notify_waiters();
-        self.log.hold(CONSUMER, Offset(upto));
-        self.discard_paths(outcome.without_stream).await;
-        self.publish_sizes();
-        Ok(())
-    }
-
-    /// Deletes objects that nobody lists; what cannot be deleted is found again at the next start.
-    pub(crate) async fn discard(&self, files: Vec<LakeFile>) {
-        let paths = files.into_iter().map(|file| file.path).collect();
-        self.discard_paths(paths).await;
-    }
-
-    async fn discard_paths(&self, paths: Vec<String>) {
-        for path in paths {
-            if let Err(error) = self.storage.delete(&path).await {
-                tracing::warn!(
-                    path,
-                    error = &error as &dyn std::error::Error,
-                    "an unlisted object stays behind"
-                );
+    /// Puts the rows into the store; `written` names every object that may be there, also after an error.
+    async fn write_streams(
+        &self,
+        streams: HashMap<u32, Vec<Arc<Chunk>>>,
+        written: &mut Vec<LakeFile>,
+    ) -> Result<(), LakeError> {
+        for (stream, chunks) in streams {
+            // Without an entry the stream was dropped, and its rows with it.
+            let Some(entry) = self.catalog.stream(stream) else { continue };
+            let created_at = self.clock.now();
+            for draft in self.blocking(move || drafts(&entry, &chunks, created_at)).await?? {
+                let path = draft.entry.path.clone();
+                written.push(draft.entry);
+                self.storage.put(&path, draft.bytes).await?;
             }
         }
+        Ok(())
     }
 
     /// Runs what computes on a thread where it holds nobody up.
@@ -116,7 +82,7 @@ impl Shared {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LakeError> {
-        self.threads.spawn_blocking(work).await.map_err(|_| LakeError::Closed)
+        self.threads.spawn_blocking(work).await
     }
 }
 

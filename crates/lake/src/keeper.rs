@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use metrics::{counter, gauge};
+use metrics::counter;
 use parking_lot::Mutex;
 use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
 use springhouse_meta::{LakeFile, Meta};
@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::catalog::{Catalog, is_internal};
 use crate::lake::Threads;
+use crate::manifest::{Change, Doubt};
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tail::Chunk;
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     /// One flush at a time.
     pub flushing: tokio::sync::Mutex<()>,
     /// One change of the manifest at a time, so that meta and memory change in the same order.
-    pub changes: tokio::sync::Mutex<()>,
+    pub changes: tokio::sync::Mutex<Doubt>,
     /// Removed files whose objects wait for the last query that reads them.
     pub removed: Mutex<Vec<Arc<LakeFile>>>,
     /// There is enough to flush.
@@ -88,7 +89,13 @@ impl Shared {
 
     async fn take_in(&self, records: Vec<Arc<Record>>) {
         let Some(next) = records.last().map(|last| last.next_offset().0) else { return };
-        let decoded = self.blocking(move || chunks(&records)).await.unwrap_or_default();
+        let first = records.first().map_or(next, |first| first.offset.0);
+        let decoded = self.blocking(move || chunks(&records)).await.unwrap_or_else(|_| {
+            // Reading them again would end the same way, for ever, and for all streams.
+            tracing::error!(first, next, "records could not be taken into the lake");
+            counter!("springhouse_lake_lost_records_total").increment(next - first);
+            Vec::new()
+        });
         let bytes = {
             let mut state = self.state.lock();
             for (stream, chunk) in decoded {
@@ -96,7 +103,7 @@ impl Shared {
                     state.push(stream, chunk);
                 }
             }
-            state.next = next;
+            state.next = state.next.max(next);
             state.tail_bytes()
         };
         self.consumed.send_replace(next);
@@ -144,6 +151,7 @@ impl Shared {
     }
 
     pub(crate) async fn tidy(&self) -> Result<(), LakeError> {
+        self.settle().await?;
         self.forget_dropped_streams();
         self.expire().await?;
         self.merge_where_due().await?;
@@ -171,60 +179,11 @@ impl Shared {
             let expired: Vec<i64> =
                 files.iter().filter(|file| file.max_ts < oldest).map(|file| file.id).collect();
             if !expired.is_empty() {
-                self.replace_files(&[], &expired).await?;
+                let doing = "drop files past their retention";
+                self.change(Change { doing, remove: expired, ..Change::default() }).await?;
             }
         }
         Ok(())
-    }
-
-    /// Replaces files by others, in meta and in memory.
-    pub(crate) async fn replace_files(&self, add: &[LakeFile], remove: &[i64]) -> Result<(), LakeError> {
-        let _change = self.changes.lock().await;
-        let replaced = self.meta.add_files(add, remove, None).await;
-        let outcome = replaced.map_err(LakeError::meta("replace lake files"))?;
-        let gone = self.state.lock().replace(outcome.added, remove);
-        self.removed.lock().extend(gone);
-        self.publish_sizes();
-        Ok(())
-    }
-
-    /// Deletes the objects of removed files that no query holds.
-    pub(crate) async fn reap(&self) {
-        let unread = {
-            let mut removed = self.removed.lock();
-            let all = std::mem::take(&mut *removed);
-            let mut unread = Vec::new();
-            for file in all {
-                match Arc::try_unwrap(file) {
-                    Ok(file) => unread.push(file),
-                    Err(read) => removed.push(read),
-                }
-            }
-            unread
-        };
-        self.discard(unread).await;
-    }
-
-    /// Deletes objects that the manifest does not list: what a crash left between writing and listing.
-    pub(crate) async fn remove_orphans(&self) -> Result<usize, LakeError> {
-        let listed: std::collections::HashSet<String> =
-            self.state.lock().all_files().map(|file| file.path.clone()).collect();
-        let mut orphans = 0;
-        for path in self.storage.list().await? {
-            if !listed.contains(&path) {
-                self.storage.delete(&path).await?;
-                orphans += 1;
-            }
-        }
-        Ok(orphans)
-    }
-
-    pub(crate) fn publish_sizes(&self) {
-        let state = self.state.lock();
-        let (files, bytes) =
-            state.all_files().fold((0_u32, 0_u64), |(files, bytes), file| (files + 1, bytes + file.bytes));
-        gauge!("springhouse_lake_files").set(f64::from(files));
-        gauge!("springhouse_lake_bytes").set(bytes as f64);
     }
 }
 

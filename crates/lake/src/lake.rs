@@ -12,11 +12,11 @@ use springhouse_log::{Log, Offset};
 use springhouse_meta::Meta;
 use springhouse_model::{Clock, TenantId};
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::catalog::Catalog;
-use crate::flush::CONSUMER;
 use crate::keeper::Shared;
+use crate::manifest::CONSUMER;
 use crate::query::{self, QueryResult, QueryRows, RowsFilter, Series, SeriesRequest};
 use crate::state::State;
 use crate::storage::Storage;
@@ -101,6 +101,7 @@ impl Lake {
         let files = meta.all_files().await.map_err(LakeError::meta("list lake files"))?;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.query_memory_bytes)))
+            .with_max_temp_directory_size(options.query_spill_bytes)
             .build_arc()
             .map_err(LakeError::arrow("prepare queries"))?;
         runtime.register_object_store(query::store_url().as_ref(), Arc::clone(&storage.store));
@@ -118,7 +119,7 @@ impl Lake {
             state: Mutex::new(State::new(files, offset)),
             consumed: watch::Sender::new(offset),
             flushing: tokio::sync::Mutex::new(()),
-            changes: tokio::sync::Mutex::new(()),
+            changes: tokio::sync::Mutex::default(),
             removed: Mutex::new(Vec::new()),
             due: Notify::new(),
             drained: Notify::new(),
@@ -263,8 +264,8 @@ impl Threads {
         let task = self.handle().map(|handle| Task(handle.spawn(work)));
         async move {
             match task {
-                Some(mut task) => (&mut task.0).await.map_err(|_| LakeError::Closed),
-                None => Err(LakeError::Closed),
+                Some(mut task) => (&mut task.0).await.map_err(|_| LakeError::Interrupted),
+                None => Err(LakeError::Interrupted),
             }
         }
     }
@@ -277,10 +278,10 @@ impl Threads {
     pub async fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Option<JoinError>> {
+    ) -> Result<T, LakeError> {
         match self.handle() {
-            Some(handle) => handle.spawn_blocking(work).await.map_err(Some),
-            None => Err(None),
+            Some(handle) => handle.spawn_blocking(work).await.map_err(|_| LakeError::Interrupted),
+            None => Err(LakeError::Interrupted),
         }
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod flush;
 mod keeper;
 mod lake;
+mod manifest;
 mod options;
 mod parquet_file;
 mod query;

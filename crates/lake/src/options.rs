@@ -24,6 +24,8 @@ pub struct Options {
     pub twin_every: Duration,
     /// Memory of all queries together; beyond it they spill or fail, the hub does not.
     pub query_memory_bytes: usize,
+    /// What queries may spill to the system's folder for temporary files; the disk belongs to the readings.
+    pub query_spill_bytes: u64,
     pub query_time: Duration,
     /// Rows that a query may return; more are cut off and the result says so. Who shows rows sets a limit of his own;
     /// this one ends what nobody would read.
@@ -44,6 +46,7 @@ impl Options {
             tidy_every: Duration::from_secs(30),
             twin_every: Duration::from_secs(10),
             query_memory_bytes: 512 << 20,
+            query_spill_bytes: 2 << 30,
             query_time: Duration::from_secs(60),
             query_rows_max: 100_000_000,
             threads: 2,

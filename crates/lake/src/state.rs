@@ -34,16 +34,28 @@ pub(crate) struct StreamView {
 impl State {
     pub fn new(files: Vec<LakeFile>, offset: u64) -> State {
         let mut state = State { flushed: offset, next: offset, barrier: offset, ..State::default() };
-        state.set_files(files);
+        state.set_files(files.into_iter().map(Arc::new));
         state
     }
 
-    pub fn set_files(&mut self, files: Vec<LakeFile>) {
+    fn set_files(&mut self, files: impl Iterator<Item = Arc<LakeFile>>) {
         let mut by_stream: HashMap<u32, Vec<Arc<LakeFile>>> = HashMap::new();
         for file in files {
-            by_stream.entry(file.stream_id).or_default().push(Arc::new(file));
+            by_stream.entry(file.stream_id).or_default().push(file);
         }
         self.files = by_stream.into_iter().map(|(stream, files)| (stream, Arc::new(files))).collect();
+    }
+
+    /// Takes over what meta says: these files, and records before `upto` in them. Returns the files that were listed
+    /// here only. A file that stays keeps its `Arc`, by which the queries that read it are known.
+    pub fn adopt(&mut self, upto: u64, files: Vec<LakeFile>) -> Vec<Arc<LakeFile>> {
+        let mut known: HashMap<i64, Arc<LakeFile>> =
+            self.all_files().map(|file| (file.id, Arc::clone(file))).collect();
+        self.set_files(
+            files.into_iter().map(|file| known.remove(&file.id).unwrap_or_else(|| Arc::new(file))),
+        );
+        self.finish_flush(upto.max(self.flushed));
+        known.into_values().collect()
     }
 
     pub fn view(&self, stream: u32) -> StreamView {
@@ -53,7 +65,11 @@ impl State {
         }
     }
 
+    /// Adds the rows of a record, unless they are in a file already.
     pub fn push(&mut self, stream: u32, chunk: Chunk) {
+        if chunk.first_offset < self.flushed {
+            return;
+        }
         self.tail.entry(stream).or_default().push(chunk, self.barrier);
     }
 
@@ -81,14 +97,14 @@ impl State {
         (self.next, taken.map(|(stream, tail)| (*stream, tail.chunks.clone())).collect())
     }
 
-    /// In one step the rows stop being tail and are in files.
-    pub fn finish_flush(&mut self, upto: u64, added: Vec<LakeFile>) {
+    /// The rows stop being tail; their files are to appear under the same lock.
+    pub fn finish_flush(&mut self, upto: u64) {
         self.flushed = upto;
+        self.next = self.next.max(upto);
         for tail in self.tail.values_mut() {
             tail.drop_before(upto);
         }
         self.tail.retain(|_, tail| !tail.chunks.is_empty());
-        self.replace(added, &[]);
     }
 
     /// Adds files and takes others away, which are returned.

@@ -26,6 +26,7 @@ impl Storage {
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(failed("open", &folder.display().to_string()))?
             .with_automatic_cleanup(true);
+        remove_staged(folder).map_err(|source| LakeError::Io { doing: "clean the lake's folder", source })?;
         Ok(Storage { store: Arc::new(store), folder: Some(folder.to_owned()) })
     }
 
@@ -57,7 +58,7 @@ impl Storage {
         match synced.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) => Err(LakeError::Io { doing, source }),
-            Err(_) => Err(LakeError::Closed),
+            Err(_) => Err(LakeError::Interrupted),
         }
     }
 
@@ -73,6 +74,25 @@ impl Storage {
         let objects = self.store.list(None).map_ok(|object| object.location.to_string());
         objects.try_collect().await.map_err(failed("list", "the lake"))
     }
+}
+
+/// Removes what a crash left of objects that were being written: `LocalFileSystem` writes to `<path>#<number>`, renames
+/// at the end, and never lists such files.
+fn remove_staged(folder: &FilePath) -> std::io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_staged = name.to_str().and_then(|name| name.rsplit_once(".parquet#")).is_some();
+            match entry.file_type()?.is_dir() {
+                true => folders.push(entry.path()),
+                false if is_staged => std::fs::remove_file(entry.path())?,
+                false => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn failed(doing: &'static str, path: &str) -> impl FnOnce(object_store::Error) -> LakeError {

@@ -9,8 +9,8 @@ mod run;
 mod scan;
 mod series;
 mod session;
+mod statement;
 mod tables;
-mod windows;
 
 pub(crate) use recent::recent;
 pub(crate) use run::start;

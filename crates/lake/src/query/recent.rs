@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use springhouse_model::{DeviceId, StreamName, TenantId, Timestamp};
 use springhouse_schema::TS_COLUMN;
 
-use super::run::{Limits, QueryRows, run};
+use super::run::{Limits, QueryRows, begun, run};
 use super::series::{is_device, rows_between, scan_of, stream_of, time_literal};
 use crate::LakeError;
 use crate::keeper::Shared;
@@ -90,7 +90,7 @@ async fn latest(
         let frame = session.read_table(Arc::new(scan)).and_then(|frame| {
             frame.filter(wanted)?.sort(vec![col(TS_COLUMN).sort(false, false)])?.limit(0, Some(limit))
         });
-        frame.map_err(LakeError::query)?.execute_stream().await.map_err(LakeError::query)
+        begun(frame.map_err(LakeError::query)?).await
     });
     result.await?.collect().await
 }

@@ -11,15 +11,19 @@ use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::prelude::SessionContext;
+use futures::StreamExt;
 use springhouse_meta::StreamEntry;
 use springhouse_model::{DeviceId, StreamKey, StreamName, TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, TS_COLUMN};
 
-use super::run::{Limits, QueryResult, run};
+use super::run::{Limits, QueryResult, begun, run};
 use super::scan::StreamScan;
 use crate::LakeError;
 use crate::keeper::Shared;
 use crate::sorted::lake_schema;
+
+/// More than the widest screen can show; the buckets are in memory before the first row is.
+const POINTS_MAX: u32 = 20_000;
 
 /// Which property, and how finely.
 #[derive(Clone, Debug)]
@@ -31,7 +35,7 @@ pub struct SeriesRequest {
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
-    /// Buckets at most.
+    /// Buckets at most, and no more than 20,000.
     pub points: u32,
 }
 
@@ -57,10 +61,10 @@ pub(crate) async fn series(shared: &Arc<Shared>, request: &SeriesRequest) -> Res
         return Err(missing());
     }
     let filter = rows_between(request.from, request.to).and(is_device(&request.device));
-    let rows = select(shared, &entry, filter, &[TS_COLUMN, &request.property]).await?.collect().await?;
+    let mut rows = select(shared, &entry, filter, &[TS_COLUMN, &request.property]).await?.batches;
     let mut buckets = Buckets::new(request);
-    for batch in &rows.batches {
-        buckets.add(batch)?;
+    while let Some(batch) = rows.next().await {
+        buckets.add(&batch?)?;
     }
     Ok(buckets.finish())
 }
@@ -90,7 +94,7 @@ async fn select(
     run(&shared.threads, limits, async move {
         let frame =
             session.read_table(Arc::new(scan)).and_then(|frame| frame.filter(filter)?.select(columns));
-        frame.map_err(LakeError::query)?.execute_stream().await.map_err(LakeError::query)
+        begun(frame.map_err(LakeError::query)?).await
     })
     .await
 }
@@ -142,7 +146,7 @@ struct Buckets {
 impl Buckets {
     fn new(request: &SeriesRequest) -> Buckets {
         let (from, to) = (request.from.micros(), request.to.micros());
-        let points = i64::from(request.points.max(1));
+        let points = i64::from(request.points.clamp(1, POINTS_MAX));
         let span = to.saturating_sub(from).max(1);
         let step_us = (span / points + i64::from(span % points != 0)).max(1);
         let start = from.saturating_sub(from.rem_euclid(step_us));
@@ -160,7 +164,7 @@ impl Buckets {
                 continue;
             }
             let value = values.value(row);
-            let place = usize::try_from((time - self.start) / self.step_us).unwrap_or(usize::MAX);
+            let place = usize::try_from(time.saturating_sub(self.start) / self.step_us).unwrap_or(usize::MAX);
             if let Some(bucket) = self.buckets.get_mut(place) {
                 let is_first = bucket.count == 0;
                 bucket.min = if is_first { value } else { bucket.min.min(value) };

@@ -45,7 +45,7 @@ impl<'a> Tables<'a> {
         let devices = DevicesTable::new(Arc::clone(&shared.meta), tenant.clone());
         tables.insert("devices".to_owned(), Arc::new(devices));
         tables.insert("twin".to_owned(), Arc::new(TwinTable::new(twin.clone(), tenant.clone())));
-        Tables { tables, session, relation_planners: super::windows::relation_planners() }
+        Tables { tables, session, relation_planners: springhouse_engine::history::relation_planners() }
     }
 }
 

@@ -7,6 +7,7 @@
 mod table;
 mod values;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use metrics::counter;
 use parking_lot::RwLock;
 use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
 use springhouse_meta::{Meta, TwinRow};
-use springhouse_model::{DeviceId, StreamName, TenantId, Timestamp, ValueType};
+use springhouse_model::{DeviceId, StreamKey, StreamName, TenantId, Timestamp, ValueType};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -74,13 +75,18 @@ impl Twin {
         log.hold(CONSUMER, Offset(offset));
         let rows = meta.twin_load().await.map_err(LakeError::meta(doing))?;
         let mut values = Values::starting_at(offset);
+        let mut dropped = HashSet::new();
         for row in rows {
-            let key = springhouse_model::StreamKey::new(row.tenant, row.stream);
-            let Some(entry) = catalog.find(&key) else { continue };
+            let key = StreamKey::new(row.tenant, row.stream);
+            let Some(entry) = catalog.find(&key) else {
+                dropped.insert(key);
+                continue;
+            };
             let ty = entry.schema.field(&row.property).map(|field| field.ty);
             let value = Value::from_json(row.value, ty == Some(ValueType::Time));
-            values.put_loaded(entry.id, row.device, &row.property, (value, row.ts.micros(), row.offset));
+            values.put_loaded(&entry, row.device, &row.property, (value, row.ts.micros(), row.offset));
         }
+        forget(meta.as_ref(), dropped).await?;
         let shared = Shared {
             meta,
             log,
@@ -163,12 +169,10 @@ impl Twin {
         let mut changed = false;
         for record in records.iter().filter(|record| record.kind == Kind::Readings) {
             let known = self.shared.catalog.stream(record.stream);
-            if !known.is_some_and(|entry| !is_internal(&entry)) {
-                continue;
-            }
+            let Some(entry) = known.filter(|entry| !is_internal(entry)) else { continue };
             match record.batch() {
                 Ok(batch) => {
-                    changed |= self.shared.values.write().fold(record.stream, &batch, record.offset.0);
+                    changed |= self.shared.values.write().fold(&entry, &batch, record.offset.0);
                 }
                 Err(_) => counter!("springhouse_twin_undecodable_records_total").increment(1),
             }
@@ -195,6 +199,10 @@ impl Twin {
     /// Writes the values that changed since the last time, with the offset.
     pub(crate) async fn persist(&self) -> Result<(), LakeError> {
         let _turn = self.shared.persisting.lock().await;
+        // Before writing, so that a stream that took the name of a dropped one keeps what it has.
+        let is_gone = |stream| self.shared.catalog.stream(stream).is_none();
+        let gone = self.shared.values.write().forget_streams(is_gone);
+        forget(self.shared.meta.as_ref(), gone).await?;
         let (changed, next, written) = {
             let mut values = self.shared.values.write();
             let changed = values.take_changed();
@@ -229,4 +237,13 @@ impl Twin {
             offset: changed.cell.offset,
         })
     }
+}
+
+/// Removes the written values of streams that were dropped.
+async fn forget(meta: &dyn Meta, streams: impl IntoIterator<Item = StreamKey>) -> Result<(), LakeError> {
+    for key in streams {
+        let forgotten = meta.twin_forget(&key.tenant, &key.name).await;
+        forgotten.map_err(LakeError::meta("forget the values of a dropped stream"))?;
+    }
+    Ok(())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
-use springhouse_model::{DeviceId, Timestamp};
+use springhouse_meta::StreamEntry;
+use springhouse_model::{DeviceId, StreamKey, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, TS_COLUMN, is_system_column};
 
 /// A value without its column.
@@ -76,14 +77,20 @@ pub(super) struct Changed {
     pub cell: Cell,
 }
 
-#[derive(Default)]
 struct StreamValues {
+    key: StreamKey,
     /// Names by place in the rows of cells; grows with the schema.
     properties: Vec<Arc<str>>,
     devices: HashMap<DeviceId, Vec<Option<Cell>>>,
 }
 
 impl StreamValues {
+    fn of<'a>(streams: &'a mut HashMap<u32, StreamValues>, stream: &StreamEntry) -> &'a mut StreamValues {
+        let empty =
+            || StreamValues { key: stream.key.clone(), properties: Vec::new(), devices: HashMap::new() };
+        streams.entry(stream.id).or_insert_with(empty)
+    }
+
     fn place(&mut self, property: &str) -> usize {
         match self.properties.iter().position(|name| &**name == property) {
             Some(place) => place,
@@ -115,12 +122,12 @@ impl Values {
     /// Takes over what meta had; a value that could not be read is as good as none.
     pub fn put_loaded(
         &mut self,
-        stream: u32,
+        stream: &StreamEntry,
         device: DeviceId,
         property: &str,
         (value, ts, offset): (Option<Value>, i64, u64),
     ) {
-        let values = self.streams.entry(stream).or_default();
+        let values = StreamValues::of(&mut self.streams, stream);
         let place = values.place(property);
         if let Some(value) = value {
             let cells = values.devices.entry(device).or_default();
@@ -131,9 +138,10 @@ impl Values {
 
     /// Folds the rows of a record in; true when a value changed. Of two values the later event counts, of two of the
     /// same time the later row.
-    pub fn fold(&mut self, stream: u32, batch: &RecordBatch, offset: u64) -> bool {
+    pub fn fold(&mut self, stream: &StreamEntry, batch: &RecordBatch, offset: u64) -> bool {
         let newest = Newest::of(batch);
-        let values = self.streams.entry(stream).or_default();
+        let Values { streams, changed, .. } = self;
+        let values = StreamValues::of(streams, stream);
         let places: Vec<usize> = newest.columns.iter().map(|(_, name)| values.place(name)).collect();
         let mut any = false;
         for (number, name) in newest.devices.iter().enumerate() {
@@ -147,12 +155,18 @@ impl Values {
                     cells[place].as_ref().is_none_or(|cell| (ts, offset) >= (cell.ts, cell.offset));
                 if let Some(value) = is_later.then(|| Value::at(batch.column(*column), row)).flatten() {
                     cells[place] = Some(Cell { value, ts, offset });
-                    self.changed.insert((stream, device.clone(), place));
+                    changed.insert((stream.id, device.clone(), place));
                     any = true;
                 }
             }
         }
         any
+    }
+
+    /// Forgets the streams that are gone; returns what they were called.
+    pub fn forget_streams(&mut self, is_gone: impl Fn(u32) -> bool) -> Vec<StreamKey> {
+        self.changed.retain(|(stream, _, _)| !is_gone(*stream));
+        self.streams.extract_if(|stream, _| is_gone(*stream)).map(|(_, values)| values.key).collect()
     }
 
     /// Calls `see` with each cell of a stream, of one device or of all.
@@ -189,8 +203,9 @@ impl Values {
     /// After a failed write: they are still to be written, in their state of then.
     pub fn put_back(&mut self, changed: Vec<Changed>) {
         for Changed { stream, device, property, .. } in changed {
-            let place = self.streams.entry(stream).or_default().place(&property);
-            self.changed.insert((stream, device, place));
+            if let Some(values) = self.streams.get_mut(&stream) {
+                self.changed.insert((stream, device, values.place(&property)));
+            }
         }
     }
 }
