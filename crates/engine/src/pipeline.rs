@@ -73,11 +73,30 @@ impl Pipeline {
         Ok(emitted)
     }
 
+    /// Time has come as far as `event_time` though no row says so: windows close as if there had been a row.
+    pub fn advance_to(&mut self, event_time: i64) -> Result<Emitted, RunError> {
+        let mut emitted = Emitted::default();
+        self.event_time_max = self.event_time_max.max(event_time);
+        self.advance(self.watermark(), &mut emitted)?;
+        Ok(emitted)
+    }
+
+    /// The event time at which the next window closes; `None` when none is open.
+    pub fn next_close(&self) -> Option<i64> {
+        let watermark = self.operators.iter().filter_map(|operator| operator.next_close()).min()?;
+        Some(watermark.saturating_add(self.plan.source.watermark_delay_us))
+    }
+
     /// The input has ended: every window is complete.
     pub fn finish(&mut self) -> Result<Emitted, RunError> {
         let mut emitted = Emitted::default();
         self.advance(i64::MAX, &mut emitted)?;
         Ok(emitted)
+    }
+
+    /// The largest event time so far, [`i64::MIN`] before the first row.
+    pub fn event_time(&self) -> i64 {
+        self.event_time_max
     }
 
     /// No row with an event time below it is on time; [`i64::MIN`] before the first row.

@@ -5,6 +5,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
 use bytestring::ByteString;
 use springhouse_log::{Append, Offset, Producer};
 use springhouse_model::{Partition, StreamKey, Timestamp};
@@ -44,6 +45,15 @@ impl Ingest {
             appends.push(self.held_rows(key, &bad)?);
         }
         Ok(shared.log.append(appends).await?)
+    }
+
+    /// Leaves a mark of the engine among the records of a stream; durable when it returns.
+    pub async fn append_mark(&self, key: &StreamKey, mark: Bytes) -> Result<Offset, IngestError> {
+        let shared = &self.shared;
+        shared.check_open()?;
+        let entry =
+            shared.registry.entry(key).ok_or_else(|| IngestError::NoStream { stream: key.clone() })?;
+        Ok(shared.log.append(vec![Append::mark(entry.id, mark)]).await?)
     }
 
     fn held_rows(&self, key: &StreamKey, bad: &RecordBatch) -> Result<Append, IngestError> {

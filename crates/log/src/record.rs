@@ -107,6 +107,11 @@ impl Append {
         }
     }
 
+    /// A mark of a stream.
+    pub fn mark(stream: u32, mark: Bytes) -> Append {
+        Append { kind: Kind::Marks, stream, ..Append::session(mark) }
+    }
+
     pub fn rows(&self) -> u64 {
         self.spans.iter().map(|(_, rows)| u64::from(*rows)).sum()
     }

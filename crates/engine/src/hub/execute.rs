@@ -14,7 +14,7 @@ use super::snapshot::{Folder, Header, Snapshot};
 use super::task::{late_producer, row_producer};
 use super::{Engine, EngineError, Shared};
 use crate::files::DEFAULT_DELAY_US;
-use crate::statement::{self, CreateStream, Select, Statement};
+use crate::statement::{self, CreateStream, DEFAULT_IDLE_US, Select, Statement};
 use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema};
 
 /// What a statement did, in words for the person who gave it.
@@ -139,7 +139,8 @@ impl Shared {
         let delay = stream.watermark_delay_us.unwrap_or(DEFAULT_DELAY_US);
         let schema = declared_schema(&stream.columns);
         let sql = Some(stream.text.clone());
-        self.streams.create(new_stream(key, Origin::Declared, schema, delay, sql)).await?;
+        let new = NewStream { idle_us: stream.idle_us, ..new_stream(key, Origin::Declared, schema, delay) };
+        self.streams.create(NewStream { sql, ..new }).await?;
         Ok(Outcome::Done(format!("stream `{}` is there", stream.name)))
     }
 
@@ -247,7 +248,7 @@ impl Shared {
             |why: String| EngineError::Target { name: draft.name.clone(), stream: key.name.clone(), why };
         let pipeline = draft.name.to_string();
         let Some(entry) = self.streams.entry(key) else {
-            let new = new_stream(key.clone(), Origin::Derived { pipeline }, schema.clone(), delay, None);
+            let new = new_stream(key.clone(), Origin::Derived { pipeline }, schema.clone(), delay);
             self.streams.create(new).await?;
             return Ok(());
         };
@@ -420,15 +421,15 @@ impl Shared {
     }
 }
 
-fn new_stream(key: StreamKey, origin: Origin, schema: Schema, delay: i64, sql: Option<String>) -> NewStream {
+fn new_stream(key: StreamKey, origin: Origin, schema: Schema, delay: i64) -> NewStream {
     NewStream {
         key,
         state: Approval::Approved,
         origin,
         schema,
         watermark_delay_us: delay,
-        idle_us: None,
+        idle_us: Some(DEFAULT_IDLE_US),
         retention_us: None,
-        sql,
+        sql: None,
     }
 }

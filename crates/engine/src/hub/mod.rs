@@ -7,6 +7,7 @@ mod error;
 mod execute;
 mod preview;
 mod roster;
+mod silence;
 mod snapshot;
 mod status;
 mod streams;

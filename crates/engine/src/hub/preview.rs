@@ -8,9 +8,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Offset};
 use springhouse_model::{Clock, StreamKey, SystemClock, TenantId};
-use springhouse_schema::adapt;
 
-use super::{Engine, EngineError};
+use super::task::rows_of;
+use super::{Engine, EngineError, silence};
 use crate::statement::{self, Select, Statement};
 use crate::{Emitted, Pipeline, PlanError, RunError};
 
@@ -68,19 +68,14 @@ impl Engine {
                 let records = log.read(from, READ_BYTES)?;
                 let Some(newest) = records.last() else { break };
                 from = newest.next_offset().max(Offset(from.0 + 1));
-                for record in records
-                    .iter()
-                    .filter(|record| record.kind == Kind::Readings && record.stream == source.id)
-                {
-                    let damaged = |why: String| EngineError::Record {
-                        offset: record.offset.0,
-                        stream: source.key.name.clone(),
-                        why,
+                for record in records.iter().filter(|record| record.stream == source.id) {
+                    let emitted = match (record.kind, silence::marked(&record.payload)) {
+                        (Kind::Readings, _) => {
+                            last.pipeline.push(&rows_of(record, &source, &plan.source.schema)?)?
+                        }
+                        (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(event_time)?,
+                        _ => continue,
                     };
-                    let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
-                    let batch =
-                        adapt(&batch, &plan.source.schema).map_err(|error| damaged(error.to_string()))?;
-                    let emitted = last.pipeline.push(&batch)?;
                     last.keep(emitted);
                 }
             }

@@ -206,7 +206,8 @@ impl Shared {
         let task = Task::restore(work).await?;
         let from = Some(plan.source.name.clone());
         // Entered before it runs, so that a failure at the first row finds its member.
-        let member = Member { entry, from, state: RunState::Running, error: None, gauges, running: None };
+        let error = task.note().map(str::to_owned);
+        let member = Member { entry, from, state: RunState::Running, error, gauges, running: None };
         self.roster.members.lock().insert(id, member);
         let handle = tokio::spawn(supervise(Arc::downgrade(self), id, task));
         if let Some(member) = self.roster.members.lock().get_mut(&id) {

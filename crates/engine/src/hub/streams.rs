@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use bytes::Bytes;
 use springhouse_ingest::Ingest;
 use springhouse_log::Producer;
 use springhouse_meta::{NewStream, StreamEntry};
@@ -24,6 +25,8 @@ pub trait Streams: Send + Sync {
     /// Appends rows; returns after they are durable. The batch has the columns of the stream.
     async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer)
     -> Result<(), EngineError>;
+    /// Leaves a mark among the records of the stream.
+    async fn mark(&self, key: &StreamKey, mark: Bytes) -> Result<(), EngineError>;
 }
 
 #[async_trait]
@@ -55,6 +58,11 @@ impl Streams for Ingest {
         producer: Producer,
     ) -> Result<(), EngineError> {
         self.append_derived(key, rows, producer).await?;
+        Ok(())
+    }
+
+    async fn mark(&self, key: &StreamKey, mark: Bytes) -> Result<(), EngineError> {
+        self.append_mark(key, mark).await?;
         Ok(())
     }
 }

@@ -17,11 +17,12 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Log, Offset, Producer, Reader, Record};
-use springhouse_meta::{PipelineEntry, StreamEntry};
+use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
 use springhouse_model::{StreamKey, Timestamp};
-use springhouse_schema::adapt;
+use springhouse_schema::{Schema, adapt};
 use tokio::sync::watch;
 
+use super::silence::{self, Silence};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
 use super::{EngineError, Streams, late_key};
@@ -66,8 +67,20 @@ pub(crate) fn late_producer(pipeline: u64) -> u64 {
     pipeline * 2 + 1
 }
 
-/// The rows of a record by event time. The log orders the rows of one append by partition, which says nothing about when
+/// The rows of a record in the columns that a plan was made for. The log orders the rows of one append by partition, which says nothing about when
 /// they happened; by time, a record adds no disorder of its own, and the order is still a function of the log alone.
+pub(super) fn rows_of(
+    record: &Record,
+    source: &StreamEntry,
+    schema: &Schema,
+) -> Result<RecordBatch, EngineError> {
+    let damaged =
+        |why: String| EngineError::Record { offset: record.offset.0, stream: source.key.name.clone(), why };
+    let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
+    let batch = adapt(&batch, schema).map_err(|error| damaged(error.to_string()))?;
+    if record.spans.len() > 1 { Ok(by_time(batch)?) } else { Ok(batch) }
+}
+
 fn by_time(batch: RecordBatch) -> Result<RecordBatch, RunError> {
     let Some(times) = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() else {
         return Ok(batch);
@@ -100,6 +113,8 @@ pub(crate) struct Task {
     rows_in: u64,
     rows: Vec<RecordBatch>,
     late: Vec<RecordBatch>,
+    silence: Silence,
+    note: Option<&'static str>,
     rows_since_snapshot: u64,
     snapshot_at: Instant,
     snapshot_offset: Offset,
@@ -131,20 +146,38 @@ impl Task {
                 ),
             }
         }
-        // Nothing fits: begin where the log begins, behind the rows that are there.
-        tracing::error!(pipeline = work.entry.name, "no snapshot fits; open windows are lost and begin anew");
-        let numbers = |producer| work.log.last_producer(producer).map_or(0, |last| last.seq);
+        Ok(Task::anew(work))
+    }
+
+    /// Without a snapshot. What has written no rows yet begins as it would have begun when it was created; otherwise rows
+    /// that are there would be written again, so it goes on with the next record and says what it has lost.
+    fn anew(work: Work) -> Task {
+        let written = |producer| work.log.last_producer(producer).map_or(0, |last| last.seq);
+        let (rows_out, late) = (written(row_producer(work.entry.id)), written(late_producer(work.entry.id)));
+        let reads_all = rows_out == 0 && late == 0 && work.entry.kind == PipelineKind::Pipeline;
         let header = Header {
             pipeline_version: work.entry.version,
             schema_version: work.source.schema.version,
-            offset: head.0,
+            offset: if reads_all { work.log.head().0 } else { work.log.end().0 },
             event_time_max: i64::MIN,
             rows_in: 0,
-            rows_out: numbers(row_producer(work.entry.id)),
-            late: numbers(late_producer(work.entry.id)),
+            rows_out,
+            late,
         };
         let pipeline = work.plan.start();
-        Ok(Task::new(work, pipeline, &header))
+        let mut task = Task::new(work, pipeline, &header);
+        if !reads_all {
+            let note =
+                "no snapshot could be read: windows that were open are lost, it went on with the next row";
+            tracing::error!(pipeline = task.work.entry.name, "{note}");
+            task.note = Some(note);
+        }
+        task
+    }
+
+    /// What went wrong that it has survived.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        self.note
     }
 
     fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
@@ -153,6 +186,7 @@ impl Task {
         let rows = |direction: &'static str| metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction);
         let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());
         let labels = [rows("in"), rows("out"), late];
+        let silence = Silence::new(work.source.idle_us, pipeline.event_time());
         let mut task = Task {
             work,
             pipeline,
@@ -162,6 +196,8 @@ impl Task {
             rows_in: header.rows_in,
             rows: Vec::new(),
             late: Vec::new(),
+            silence,
+            note: None,
             rows_since_snapshot: 0,
             snapshot_at: Instant::now(),
             snapshot_offset: Offset(header.offset),
@@ -175,11 +211,12 @@ impl Task {
     pub(crate) async fn run(mut self) -> Result<(), EngineError> {
         let mut stop = self.work.stop.clone();
         loop {
+            let patience = self.patience();
             let records = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 records = self.reader.next(READ_BYTES) => Some(records?),
-                () = tokio::time::sleep(SNAPSHOT_AFTER) => None,
+                () = tokio::time::sleep(patience) => None,
             };
             if let Some(records) = records {
                 self.take(&records).await?;
@@ -187,6 +224,9 @@ impl Task {
                     // Told to stop while rows could not be written: they come again from the last snapshot.
                     return Ok(());
                 }
+                self.tell(records.last().map(|record| record.appended_at));
+            } else if self.is_time_to_mark() {
+                self.mark().await;
             }
             if self.is_snapshot_due() {
                 self.snapshot().await?;
@@ -200,32 +240,60 @@ impl Task {
 
     async fn take(&mut self, records: &[Arc<Record>]) -> Result<(), EngineError> {
         for record in records {
-            if record.kind == Kind::Readings && record.stream == self.work.source.id {
-                let emitted = self.push(record)?;
-                self.rows.extend(emitted.rows);
-                self.late.extend(emitted.late);
-                tokio::task::yield_now().await;
-            }
+            let emitted = match record.kind {
+                _ if record.stream != self.work.source.id => continue,
+                Kind::Readings => self.push(record)?,
+                Kind::Marks => match silence::marked(&record.payload) {
+                    Some(event_time) => self.pipeline.advance_to(event_time)?,
+                    None => continue,
+                },
+                Kind::Sessions => continue,
+            };
+            self.rows.extend(emitted.rows);
+            self.late.extend(emitted.late);
+            tokio::task::yield_now().await;
         }
-        self.tell(records.last().map(|record| record.appended_at));
         Ok(())
     }
 
     fn push(&mut self, record: &Record) -> Result<Emitted, EngineError> {
-        let damaged = |why: String| EngineError::Record {
-            offset: record.offset.0,
-            stream: self.work.source.key.name.clone(),
-            why,
-        };
-        let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
-        let batch =
-            adapt(&batch, &self.work.plan.source.schema).map_err(|error| damaged(error.to_string()))?;
-        let batch = if record.spans.len() > 1 { by_time(batch)? } else { batch };
+        let batch = rows_of(record, &self.work.source, &self.work.plan.source.schema)?;
         let rows = batch.num_rows() as u64;
         self.rows_in += rows;
         self.rows_since_snapshot += rows;
         self.labels[0].increment(rows);
-        Ok(self.pipeline.push(&batch)?)
+        let emitted = self.pipeline.push(&batch)?;
+        self.silence.broken(self.pipeline.event_time());
+        Ok(emitted)
+    }
+
+    /// How long to wait for records before looking at the clock.
+    fn patience(&self) -> Duration {
+        self.silent_until_close().map_or(SNAPSHOT_AFTER, |wait| wait.min(SNAPSHOT_AFTER))
+    }
+
+    fn silent_until_close(&self) -> Option<Duration> {
+        self.silence.until(self.pipeline.next_close()?)
+    }
+
+    /// Whether a window waits for nothing but rows that do not come. With records still to be read nobody knows.
+    fn is_time_to_mark(&self) -> bool {
+        self.reader.position() >= self.work.log.end()
+            && self.silent_until_close().is_some_and(|wait| wait.is_zero())
+    }
+
+    /// Writes down that event time has come to the end of the next window; the window closes when the mark is read.
+    async fn mark(&mut self) {
+        let Some(event_time) = self.pipeline.next_close() else { return };
+        let marked = self.work.streams.mark(&self.work.source.key, silence::mark(event_time)).await;
+        if let Err(error) = marked {
+            tracing::warn!(
+                pipeline = self.work.entry.name,
+                error = &error as &dyn std::error::Error,
+                "the end of a silent window cannot be written down yet"
+            );
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// Appends what waits. False when the engine stops before it could.
@@ -246,7 +314,6 @@ impl Task {
         };
         self.labels[2].increment(next - self.next_late);
         self.next_late = next;
-        self.tell(None);
         Ok(true)
     }
 
@@ -331,6 +398,7 @@ impl Task {
         Ok(())
     }
 
+    /// Shows where the pipeline stands, after what follows from its records has been written.
     fn tell(&mut self, seen_at: Option<Timestamp>) {
         let gauges = &self.work.gauges;
         gauges.note_rows(self.rows_in);

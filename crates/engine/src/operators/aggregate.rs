@@ -13,6 +13,7 @@ use arrow::array::{
 };
 use arrow::compute::take;
 use arrow::datatypes::TimestampMicrosecondType;
+use hashbrown::HashMap;
 
 use super::pane::{Inputs, Pane};
 use super::rowwise::with_row_count;
@@ -41,6 +42,7 @@ impl WindowAggregate {
     fn split(&self, ends: &[i64], lineage: &Lineage) -> Split {
         let watermarks = lineage.watermarks.values();
         let mut split = Split::default();
+        let mut places = HashMap::new();
         let mut current = 0;
         for (row, (end, watermark)) in ends.iter().zip(watermarks.iter()).enumerate() {
             let closes_at = self.closes_at(*end);
@@ -50,7 +52,10 @@ impl WindowAggregate {
                 continue;
             }
             if split.windows.get(current).is_none_or(|(window, _)| window != end) {
-                current = split.window(*end);
+                current = *places.entry(*end).or_insert(split.windows.len());
+                if current == split.windows.len() {
+                    split.windows.push((*end, Vec::new()));
+                }
             }
             split.windows[current].1.push(row as u32);
         }
@@ -90,15 +95,6 @@ struct Split {
     windows: Vec<(i64, Vec<u32>)>,
     late: Vec<u32>,
     late_by: Vec<i64>,
-}
-
-impl Split {
-    fn window(&mut self, end: i64) -> usize {
-        self.windows.iter().position(|(window, _)| *window == end).unwrap_or_else(|| {
-            self.windows.push((end, Vec::new()));
-            self.windows.len() - 1
-        })
-    }
 }
 
 fn constant(value: i64, rows: usize) -> ArrayRef {
@@ -149,6 +145,10 @@ impl Operator for WindowAggregate {
             }
         }
         Ok(())
+    }
+
+    fn next_close(&self) -> Option<i64> {
+        self.panes.first_key_value().map(|(end, _)| self.closes_at(*end))
     }
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {

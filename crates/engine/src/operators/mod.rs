@@ -104,6 +104,11 @@ pub(crate) trait Operator: Send {
         Ok(())
     }
 
+    /// The watermark at which it would give rows without being given any; `None` when nothing waits.
+    fn next_close(&self) -> Option<i64> {
+        None
+    }
+
     /// What must be kept to go on later as if nothing had happened; `None` without state.
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
         Ok(None)

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
-use super::{Column, CreateAlert, CreatePipeline, CreateStream, Select, Statement};
+use super::{Column, CreateAlert, CreatePipeline, CreateStream, DEFAULT_IDLE_US, Select, Statement};
 
 /// Reads what follows `CREATE`, which began at `start`.
 pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, ParseError> {
@@ -32,12 +32,14 @@ fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseErr
     cursor.expect_token(Token::LParen, "`(` and the columns")?;
     let mut columns: Vec<Column> = Vec::new();
     let mut watermark_delay_us = None;
+    let mut idle_us = Some(DEFAULT_IDLE_US);
     while !cursor.take_token(&Token::RParen) {
         let at = cursor.mark();
         if cursor.take_words(&["WATERMARK", "FOR"])? {
             if watermark_delay_us.replace(watermark(cursor)?).is_some() {
                 return Err(cursor.error_at(at, "one watermark", "a second one", None));
             }
+            idle_us = idle(cursor)?;
         } else if let Some(column) = column(cursor)? {
             if columns.iter().any(|earlier| earlier.name == column.name) {
                 return Err(cursor.error_at(at, "another column", format!("`{}` again", column.name), None));
@@ -48,7 +50,8 @@ fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseErr
             return Err(cursor.expected("`,` or `)`", None));
         }
     }
-    Ok(CreateStream { name, if_not_exists, columns, watermark_delay_us, text: cursor.text_since(start) })
+    let text = cursor.text_since(start);
+    Ok(CreateStream { name, if_not_exists, columns, watermark_delay_us, idle_us, text })
 }
 
 /// `ts AS ts - INTERVAL '5' SECOND`, or `ts AS ts` for input that is in order; the delay in microseconds.
@@ -60,6 +63,20 @@ fn watermark(cursor: &mut Cursor<'_>) -> Result<i64, ParseError> {
         true => interval(cursor),
         false => Ok(0),
     }
+}
+
+/// `IDLE AFTER INTERVAL '1' MINUTE`, `IDLE NEVER` or nothing.
+fn idle(cursor: &mut Cursor<'_>) -> Result<Option<i64>, ParseError> {
+    if !cursor.take_word("IDLE") {
+        return Ok(Some(DEFAULT_IDLE_US));
+    }
+    if cursor.take_word("NEVER") {
+        return Ok(None);
+    }
+    if !cursor.take_word("AFTER") {
+        return Err(cursor.expected("AFTER or NEVER", Some("IDLE AFTER INTERVAL '1' MINUTE")));
+    }
+    interval(cursor).map(Some)
 }
 
 fn event_time(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
@@ -150,28 +167,25 @@ fn pipeline(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<Cr
 fn alert(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<CreateAlert, ParseError> {
     let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"])?;
     let name = cursor.stream_name("the alert's name")?;
-    let mut severity = Severity::Warning;
-    let mut key = None;
-    loop {
-        if cursor.take_word("SEVERITY") {
-            let at = cursor.mark();
-            let word = match cursor.take() {
-                Some(Token::Word(word)) => word.value,
-                Some(Token::SingleQuotedString(word)) => word,
-                _ => return Err(cursor.error_at(at, "info, warning or critical", "something else", None)),
-            };
-            severity = word
-                .parse()
-                .map_err(|_| cursor.error_at(at, "info, warning or critical", format!("`{word}`"), None))?;
-        } else if cursor.take_word("KEY") {
-            key = Some(cursor.identifier("a column")?);
-        } else {
-            break;
-        }
-    }
+    let severity = severity(cursor)?;
     let select = select(cursor)?;
     let text = cursor.text_since(start);
-    Ok(CreateAlert { name, or_replace, if_not_exists, severity, key, select, text })
+    Ok(CreateAlert { name, or_replace, if_not_exists, severity, select, text })
+}
+
+/// `SEVERITY critical`; a warning when nothing is said.
+fn severity(cursor: &mut Cursor<'_>) -> Result<Severity, ParseError> {
+    const EXPECTED: &str = "info, warning or critical";
+    if !cursor.take_word("SEVERITY") {
+        return Ok(Severity::Warning);
+    }
+    let at = cursor.mark();
+    match cursor.take() {
+        Some(Token::Word(word)) => {
+            word.value.parse().map_err(|_| cursor.error_at(at, EXPECTED, format!("`{}`", word.value), None))
+        }
+        _ => Err(cursor.error_at(at, EXPECTED, "something else", None)),
+    }
 }
 
 /// `[ALLOWED LATENESS INTERVAL …] AS SELECT …`.

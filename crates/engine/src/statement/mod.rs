@@ -18,6 +18,9 @@ pub use cursor::ParseError;
 
 use cursor::Cursor;
 
+/// The silence of a stream for which nothing was said: longer than most devices stay silent, short enough to be waited for.
+pub const DEFAULT_IDLE_US: i64 = 60_000_000;
+
 /// A line and a column in the text that a person wrote, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -103,7 +106,7 @@ impl Statement {
     }
 }
 
-/// `CREATE STREAM name (col TYPE [NOT NULL], …, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)`.
+/// `CREATE STREAM name (col TYPE [NOT NULL], …, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND [IDLE AFTER INTERVAL …])`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateStream {
     pub name: StreamName,
@@ -112,6 +115,8 @@ pub struct CreateStream {
     pub columns: Vec<Column>,
     /// How far the watermark stays behind the largest event time; `None` when nothing was said.
     pub watermark_delay_us: Option<i64>,
+    /// After this silence event time goes on with the clock; `None` for never.
+    pub idle_us: Option<i64>,
     /// The statement as written.
     pub text: String,
 }
@@ -136,15 +141,13 @@ pub struct CreatePipeline {
     pub text: String,
 }
 
-/// `CREATE [OR REPLACE] ALERT name SEVERITY warning [KEY column] [ALLOWED LATENESS …] AS SELECT …`.
+/// `CREATE [OR REPLACE] ALERT name [SEVERITY warning] [ALLOWED LATENESS …] AS SELECT …`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateAlert {
     pub name: StreamName,
     pub or_replace: bool,
     pub if_not_exists: bool,
     pub severity: Severity,
-    /// The output column that tells one alert from another; `device` when nothing was said.
-    pub key: Option<String>,
     pub select: Select,
     /// The statement as written.
     pub text: String,

@@ -21,8 +21,19 @@ fn streams_are_declared_with_columns_and_a_watermark() {
         ("seq", ValueType::Int, false),
     ];
     assert_eq!(columns, expected);
-    assert_eq!(stream.watermark_delay_us, Some(60_000_000));
+    assert_eq!((stream.watermark_delay_us, stream.idle_us), (Some(60_000_000), Some(DEFAULT_IDLE_US)));
     assert_eq!(stream.text, sql);
+}
+
+#[test]
+fn a_watermark_says_when_silence_no_longer_holds_back_windows() {
+    let idle = |end: &str| match one(&format!("CREATE STREAM s (a INT, WATERMARK FOR ts AS ts{end})")) {
+        Statement::CreateStream(stream) => (stream.watermark_delay_us, stream.idle_us),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(idle(" IDLE AFTER INTERVAL '5' SECOND"), (Some(0), Some(5_000_000)));
+    assert_eq!(idle(" - INTERVAL '1' SECOND IDLE NEVER"), (Some(1_000_000), None));
+    assert_eq!(idle(""), (Some(0), Some(DEFAULT_IDLE_US)));
 }
 
 #[test]
@@ -37,12 +48,12 @@ fn a_pipeline_keeps_its_query_and_where_it_stood() {
 }
 
 #[test]
-fn alerts_carry_severity_and_key() {
-    let sql = "CREATE ALERT hot SEVERITY critical KEY site AS SELECT * FROM homes WHERE t > 90";
+fn alerts_carry_a_severity() {
+    let sql = "CREATE ALERT hot SEVERITY critical AS SELECT * FROM homes WHERE t > 90";
     let Statement::CreateAlert(alert) = one(sql) else { panic!() };
-    assert_eq!((alert.severity, alert.key.as_deref()), (Severity::Critical, Some("site")));
+    assert_eq!(alert.severity, Severity::Critical);
     let Statement::CreateAlert(alert) = one("create alert hot as select 1 from s") else { panic!() };
-    assert_eq!((alert.severity, alert.key), (Severity::Warning, None));
+    assert_eq!(alert.severity, Severity::Warning);
 }
 
 #[test]
@@ -101,6 +112,10 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
         (
             "CREATE STREAM s (WATERMARK FOR ts AS ts - INTERVAL '1' MONTH)",
             "line 1, column 52: expected a length",
+        ),
+        (
+            "CREATE STREAM s (WATERMARK FOR ts AS ts IDLE SOON)",
+            "line 1, column 46: expected AFTER or NEVER, found `SOON`; hint: IDLE AFTER INTERVAL",
         ),
         ("CREATE STREAM s (a INT", "line 1, column 23: expected `,` or `)`, found the end of the text"),
         ("CREATE ALERT a SEVERITY mild AS SELECT 1", "line 1, column 25: expected info, warning or critical"),

@@ -1,0 +1,7 @@
+//! The engine on a log, and over files.
+
+mod dice;
+mod hub;
+mod pipelines;
+mod restarts;
+mod silence;

@@ -1,0 +1,72 @@
+//! Windows close when traffic stops, and they close the same way for everybody who reads the log.
+
+use springhouse_log::Kind;
+
+use crate::hub::{Hub, row, rows_at};
+
+/// Windows of 50 ms, so that the test waits no longer for the clock than that.
+const SHORT: &str =
+    "CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts IDLE AFTER INTERVAL '10' MILLISECOND);";
+
+fn counts(name: &str, source: &str) -> String {
+    format!(
+        "CREATE PIPELINE {name} INTO {name}_rows AS SELECT device, window_start, count(*) AS c
+         FROM TUMBLE({source}, ts, INTERVAL '50' MILLISECOND) GROUP BY device, window_start"
+    )
+}
+
+#[tokio::test]
+async fn a_window_closes_when_nothing_comes_and_a_replay_closes_it_at_the_same_place() {
+    let hub = Hub::new().await;
+    hub.sql(SHORT).await;
+    hub.sql(&counts("live", "homes")).await;
+    hub.send("homes", "a", &rows_at(&[1.0, 1.01])).await;
+    hub.until("the window closes by itself", async || !hub.rows("live_rows").is_empty()).await;
+    let closed =
+        r#"{"ts":"2026-01-01T00:00:01.050Z","device":"a","window_start":"2026-01-01T00:00:01Z","c":2}"#;
+    assert_eq!(hub.rows("live_rows"), [closed]);
+    // The window was closed by a mark, so what comes now is late, although no row has moved the watermark.
+    hub.send("homes", "a", &[row(1.02, 3), row(1.06, 4)]).await;
+    hub.until("the second window closes", async || hub.rows("live_rows").len() == 2).await;
+    hub.settled().await;
+    let late = r#"{"ts":"2026-01-01T00:00:01.020Z","device":"a","n":3,"late_by_us":0}"#;
+    assert_eq!(hub.rows("live.late"), [late]);
+    let marks = hub.records().iter().filter(|record| record.kind == Kind::Marks).count();
+    assert_eq!(marks, 2);
+    // Whoever reads the log later finds the same windows closed at the same places, without waiting.
+    hub.sql(&counts("replay", "homes")).await;
+    hub.settled().await;
+    assert_eq!(hub.rows("replay_rows"), hub.rows("live_rows"));
+    assert_eq!(hub.rows("replay.late"), hub.rows("live.late"));
+    assert_eq!(hub.records().iter().filter(|record| record.kind == Kind::Marks).count(), marks);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_idle_keeps_its_windows_open() {
+    let hub = Hub::new().await;
+    hub.sql(SHORT).await;
+    hub.sql("CREATE STREAM patient (n BIGINT, WATERMARK FOR ts AS ts IDLE NEVER)").await;
+    hub.sql(&counts("a", "homes")).await;
+    hub.sql(&counts("b", "patient")).await;
+    hub.send("patient", "x", &rows_at(&[1.0])).await;
+    hub.send("homes", "x", &rows_at(&[1.0])).await;
+    hub.until("the other stream's window closes", async || !hub.rows("a_rows").is_empty()).await;
+    hub.settled().await;
+    assert_eq!(hub.rows("b_rows"), [""; 0]);
+    hub.send("patient", "x", &rows_at(&[2.0])).await;
+    hub.settled().await;
+    assert_eq!(hub.rows("b_rows").len(), 1);
+}
+
+#[tokio::test]
+async fn silence_that_began_before_a_restart_ends_after_it() {
+    let mut hub = Hub::new().await;
+    hub.sql(SHORT).await;
+    hub.sql(&counts("live", "homes")).await;
+    hub.send("homes", "a", &rows_at(&[1.0])).await;
+    hub.settled().await;
+    hub.stop().await;
+    hub.start().await;
+    hub.until("the window closes by itself", async || !hub.rows("live_rows").is_empty()).await;
+    assert_eq!(hub.rows("live_rows").len(), 1);
+}
