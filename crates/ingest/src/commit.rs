@@ -15,7 +15,7 @@ use crate::door::{Shared, Stop};
 use crate::message::CommitId;
 use crate::quarantine::{self, Held};
 use crate::registry::Stream;
-use crate::shard::{Queue, Sealed};
+use crate::shard::{Event, Queue, Sealed};
 use crate::spans::by_partition;
 
 /// Below this, encoding is shorter than handing it to another thread.
@@ -132,39 +132,54 @@ impl Shared {
 /// The appends of a commit. Each inner list is appended at once, and what belongs together is in one of them: a
 /// message's rows and its journal event come from the same shard.
 fn encode(queues: Vec<Queue>) -> Result<Vec<Vec<Append>>, EncodeError> {
-    let mut groups: Vec<Vec<Append>> = Vec::new();
-    let mut group_bytes = 0;
-    let mut events = Vec::new();
+    let mut groups = Groups::default();
     for queue in queues {
         let mut appends = Vec::new();
         for sealed in queue.rows {
             appends.push(encode_rows(sealed)?);
         }
         appends.extend(encode_held(queue.held)?);
-        let bytes: usize = appends.iter().map(|append| append.payload.len()).sum::<usize>()
-            + queue.journal.iter().map(|event| event.payload.len()).sum::<usize>();
-        match groups.last_mut() {
-            Some(group) if group_bytes + bytes <= APPEND_BYTES => {
-                group.append(&mut appends);
-                group_bytes += bytes;
-            }
-            _ => {
-                close(&mut groups, &mut events);
-                groups.push(appends);
-                group_bytes = bytes;
-            }
+        match appends.is_empty() {
+            // Events that stand alone may be parted, and have to when they are many: one append has a bound.
+            true => queue.journal.into_iter().for_each(|event| groups.add(Vec::new(), vec![event])),
+            false => groups.add(appends, queue.journal),
         }
-        events.extend(queue.journal);
     }
-    close(&mut groups, &mut events);
-    Ok(groups)
+    groups.close();
+    Ok(groups.closed)
 }
 
-/// Adds the journal events of a group, in the order in which they were said.
-fn close(groups: &mut [Vec<Append>], events: &mut Vec<crate::shard::Event>) {
-    events.sort_unstable_by_key(|event| event.sequence);
-    if let Some(group) = groups.last_mut() {
-        group.extend(events.drain(..).map(|event| Append::session(event.payload)));
+/// Gathers appends into groups of about [`APPEND_BYTES`].
+#[derive(Default)]
+struct Groups {
+    closed: Vec<Vec<Append>>,
+    appends: Vec<Append>,
+    events: Vec<Event>,
+    bytes: usize,
+}
+
+impl Groups {
+    /// Adds what belongs together.
+    fn add(&mut self, appends: Vec<Append>, events: Vec<Event>) {
+        let bytes = appends.iter().map(|append| append.payload.len()).sum::<usize>()
+            + events.iter().map(|event| event.payload.len()).sum::<usize>();
+        if self.bytes + bytes > APPEND_BYTES {
+            self.close();
+        }
+        self.bytes += bytes;
+        self.appends.extend(appends);
+        self.events.extend(events);
+    }
+
+    /// Ends a group, with its events in the order in which they were said.
+    fn close(&mut self) {
+        let mut group = std::mem::take(&mut self.appends);
+        self.events.sort_unstable_by_key(|event| event.sequence);
+        group.extend(self.events.drain(..).map(|event| Append::session(event.payload)));
+        self.bytes = 0;
+        if !group.is_empty() {
+            self.closed.push(group);
+        }
     }
 }
 

@@ -84,6 +84,9 @@ pub enum Outcome {
     NotAStream,
     /// Refused, for example because the device is. Not kept, not passed on.
     Refused,
+    /// The house failed before it came to this message; nothing of it is kept, its journal event included. It is not
+    /// answered, and the connection ends, so that the client repeats it.
+    NotTaken,
 }
 
 /// The answer to one batch.
@@ -104,7 +107,8 @@ pub struct Durable {
     pub poisoned: bool,
 }
 
-/// A batch was not taken. The connection is closed without an acknowledgement.
+/// Nothing will be taken any more, and nothing that is not durable will ever be. The connection is closed without an
+/// acknowledgement. A failure that may pass is no error: see [`Outcome::NotTaken`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DoorError {
     #[error("the log has failed: {reason}")]

@@ -210,10 +210,10 @@ fn restore_session(shared: &Arc<Shared>, tenant: &Arc<Tenant>, id: SessionId, st
     tenant.sessions.lock().insert(session.key.clone(), Arc::clone(&session));
     shared.metrics.sessions.increment(1.0);
     let due = |what| Due { tenant: Arc::clone(tenant), session: Arc::clone(&session), generation: 0, what };
-    if let Some(at) = will_at.filter(|at| *at < ends_at) {
-        shared.timers.set(at, due(What::SendWill));
-    }
-    shared.timers.set(ends_at, due(What::EndSession));
+    let will_at = will_at.filter(|at| *at < ends_at);
+    let mut inner = session.lock();
+    inner.timers.extend(will_at.map(|at| shared.timers.set(at, due(What::SendWill))));
+    inner.timers.push(shared.timers.set(ends_at, due(What::EndSession)));
 }
 
 async fn keep_time(shared: Arc<Shared>) {

@@ -29,6 +29,7 @@ mod tenant;
 mod timers;
 mod topic;
 mod tree;
+mod wills;
 mod wire;
 
 pub use connection::Origin;

@@ -1,20 +1,20 @@
-//! How sessions begin, change hands and end; wills.
+//! How sessions begin, change hands and end.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use springhouse_policy::Principal;
 
-use crate::door::{Inbound, Outcome};
 use crate::event::{Entry, Event, StoredWill};
-use crate::message::{Message, after};
+use crate::message::after;
 use crate::reason;
-use crate::session::Session;
-use crate::shared::{Shared, encode};
+use crate::session::{Inner, Session, session_key};
+use crate::shared::Shared;
 use crate::tenant::Tenant;
 use crate::timers::{Due, What};
+use crate::wills::DueWill;
 
 /// What a client wants of its session.
 pub struct Wish {
@@ -32,12 +32,14 @@ pub struct Farewell {
     pub session_expiry_s: Option<u32>,
 }
 
-/// A will on its way out.
-pub struct DueWill {
-    pub will: StoredWill,
-    pub owner: Option<Arc<Principal>>,
-    /// Event that says it is sent, when the session goes on.
-    pub event: Option<Entry>,
+/// What a client finds under its session's key.
+enum Found {
+    /// Another connection, which has to let go.
+    Attached,
+    /// A session that has expired, or that the client does not want.
+    Unwanted,
+    /// Its session, attached, without these filters.
+    Resumed { forbidden: Vec<String> },
 }
 
 impl Shared {
@@ -58,30 +60,61 @@ impl Shared {
             let released = session.released.notified();
             tokio::pin!(released);
             released.as_mut().enable();
-            let is_taken = {
+            let found = {
                 let mut inner = session.lock();
                 if inner.has_ended {
                     continue;
                 }
                 if inner.is_attached {
                     inner.kick.get_or_insert(reason::SESSION_TAKEN_OVER);
-                }
-                // The timer that ends an expired session may be late.
-                let ends_at = inner.state.closed_at.map(|at| after(at, inner.state.expiry_s));
-                let has_expired = ends_at.is_some_and(|at| at <= self.clock.now());
-                if !inner.is_attached && !wish.clean_start && !has_expired {
+                    Found::Attached
+                } else if wish.clean_start || self.has_expired(&inner) {
+                    Found::Unwanted
+                } else {
                     events.extend(self.attach(tenant, &session, &mut inner, who, wish));
+                    Found::Resumed { forbidden: self.drop_forbidden(&session, &mut inner, who, events) }
+                }
+            };
+            match found {
+                Found::Attached => {
+                    session.wake.notify_one();
+                    released.await;
+                }
+                Found::Unwanted => self.end_session(tenant, &session, events).await,
+                Found::Resumed { forbidden } => {
+                    if !forbidden.is_empty() {
+                        tenant.unsubscribe(forbidden.iter().map(String::as_str), session.id);
+                    }
                     return Ok((Arc::clone(&session), true));
                 }
-                inner.is_attached
-            };
-            if is_taken {
-                session.wake.notify_one();
-                released.await;
-            } else {
-                self.end_session(tenant, &session, events).await;
             }
         }
+    }
+
+    /// The timer that ends an expired session may be late.
+    fn has_expired(&self, inner: &Inner) -> bool {
+        let ends_at = inner.state.closed_at.map(|at| after(at, inner.state.expiry_s));
+        ends_at.is_some_and(|at| at <= self.clock.now())
+    }
+
+    /// Forgets the subscriptions that the owner has lost the right to since he made them.
+    fn drop_forbidden(
+        &self,
+        session: &Session,
+        inner: &mut Inner,
+        who: &Principal,
+        events: &mut Vec<Entry>,
+    ) -> Vec<String> {
+        let filters = inner.state.subscriptions.keys().filter(|filter| !who.may_subscribe(filter));
+        let forbidden: Vec<String> = filters.cloned().collect();
+        for filter in &forbidden {
+            inner.state.subscriptions.remove(filter);
+            if inner.is_durable {
+                let event = Event::Unsubscribed { session: session.id, filter: filter.clone() };
+                events.push(self.journal.entry(event));
+            }
+        }
+        forbidden
     }
 
     /// The session of this key, or one that is begun and attached.
@@ -96,7 +129,7 @@ impl Shared {
         if let Some(session) = sessions.get(&*wish.key) {
             return Ok((Arc::clone(session), false));
         }
-        if sessions.len() >= self.options.sessions_max {
+        if sessions.len() >= self.options.sessions_max || self.has_too_many(&sessions, who) {
             self.metrics.refused("too_many_sessions");
             return Err(reason::QUOTA_EXCEEDED);
         }
@@ -108,17 +141,29 @@ impl Shared {
         Ok((session, true))
     }
 
+    /// One device must not use up the sessions of all.
+    fn has_too_many(&self, sessions: &BTreeMap<Box<str>, Arc<Session>>, who: &Principal) -> bool {
+        if who.own_device().is_none() {
+            return false;
+        }
+        let (prefix, count_max) = (session_key(who, ""), self.options.device_sessions_max);
+        let from = (Bound::Included(&*prefix), Bound::Unbounded);
+        let own = sessions.range::<str, _>(from).take_while(|(key, _)| key.starts_with(&prefix));
+        own.take(count_max).count() >= count_max
+    }
+
     fn attach(
         &self,
         tenant: &Tenant,
         session: &Session,
-        inner: &mut crate::session::Inner,
+        inner: &mut Inner,
         who: &Arc<Principal>,
         wish: &Wish,
     ) -> Option<Entry> {
         inner.is_attached = true;
         inner.generation += 1;
         inner.kick = None;
+        inner.timers.drain(..).for_each(|key| self.timers.cancel(key));
         inner.is_durable |= wish.expiry_s > 0;
         inner.state.rewind();
         inner.state.closed_at = None;
@@ -170,7 +215,7 @@ impl Shared {
         &self,
         tenant: &Arc<Tenant>,
         session: &Arc<Session>,
-        inner: &mut crate::session::Inner,
+        inner: &mut Inner,
     ) -> (Vec<Entry>, Option<DueWill>) {
         let now = self.clock.now();
         let expiry_s = inner.state.expiry_s;
@@ -185,22 +230,16 @@ impl Shared {
             generation: inner.generation,
             what,
         };
-        self.timers.set(after(now, expiry_s), due(What::EndSession));
-        let delay_s = inner.state.will.as_ref().map(|will| will.delay_s);
-        match delay_s {
+        inner.timers.push(self.timers.set(after(now, expiry_s), due(What::EndSession)));
+        match inner.state.will.as_ref().map(|will| will.delay_s) {
             Some(0) => return (events, self.take_will(session, inner)),
             // A will that is due later than the session's end goes out with it.
-            Some(delay_s) if delay_s < expiry_s => self.timers.set(after(now, delay_s), due(What::SendWill)),
+            Some(delay_s) if delay_s < expiry_s => {
+                inner.timers.push(self.timers.set(after(now, delay_s), due(What::SendWill)));
+            }
             _ => {}
         }
         (events, None)
-    }
-
-    fn take_will(&self, session: &Session, inner: &mut crate::session::Inner) -> Option<DueWill> {
-        let will = inner.state.will.take()?;
-        let event = (inner.is_durable && !inner.has_ended)
-            .then(|| self.journal.entry(Event::WillSent { session: session.id }));
-        Some(DueWill { will, owner: inner.owner.clone(), event })
     }
 
     /// Ends a session that no connection is attached to, with everything that belongs to it.
@@ -212,6 +251,7 @@ impl Shared {
                 return;
             }
             inner.has_ended = true;
+            inner.timers.drain(..).for_each(|key| self.timers.cancel(key));
             sessions.remove(&session.key);
             if inner.is_durable {
                 events.push(self.journal.entry(Event::Ended { session: session.id }));
@@ -230,43 +270,9 @@ impl Shared {
         }
     }
 
-    /// Publishes a will as if its client had.
-    pub async fn send_will(&self, tenant: &Arc<Tenant>, session: &Session, due: DueWill) {
-        let _guard = self.journal.guard();
-        let now = self.clock.now();
-        let stored = due.will.message;
-        let mut message = Message::new(stored.topic(), stored.properties(), stored.payload(), stored.qos);
-        message.retain = stored.retain;
-        message.expires = due.will.expiry_s.map(|seconds| after(now, seconds));
-        let mut events: Vec<Entry> = due.event.into_iter().collect();
-        let matches = tenant.matching(message.topic(), session.id);
-        let prepared = self.prepare(tenant, message, &matches, &mut events);
-        let inbound = Inbound {
-            topic: ByteString::from(stored.topic()),
-            payload: Bytes::copy_from_slice(stored.payload()),
-            received: now,
-            id: None,
-            journal: (!events.is_empty()).then(|| encode(&events)),
-        };
-        // After a restart nobody stands for the will: it reaches subscribers, but it is no reading.
-        let taken = match &due.owner {
-            Some(who) => self.door.accept(who, vec![inbound]).await.map(|accepted| {
-                let is_refused = accepted.outcomes.first() == Some(&Outcome::Refused);
-                (!is_refused).then_some(accepted.commit)
-            }),
-            None => self.write(&events).await.map(Some),
-        };
-        match taken {
-            Ok(Some(commit)) => {
-                self.journal.committed(commit);
-                self.deliver(tenant, prepared, commit);
-            }
-            Ok(None) | Err(_) => self.give_back(prepared),
-        }
-    }
-
     /// Does what is due.
     pub async fn expire(&self, due: Due) {
+        let _guard = self.journal.guard();
         let mut events = Vec::new();
         let will = {
             let mut inner = due.session.lock();
@@ -278,7 +284,6 @@ impl Shared {
                 What::EndSession => None,
             }
         };
-        let _guard = self.journal.guard();
         match (due.what, will) {
             (What::SendWill, Some(will)) => self.send_will(&due.tenant, &due.session, will).await,
             (What::SendWill, None) => {}

@@ -17,6 +17,9 @@ pub struct Options {
     pub connections_per_peer_max: usize,
     /// Sessions of one tenant, connected or not.
     pub sessions_max: usize,
+    /// Sessions of one device, which needs one; some have a connection for each of their parts, and some take a new
+    /// client id with every start.
+    pub device_sessions_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: usize,
     /// Bytes that wait for one session. QoS 0 may use half of it, so that it is dropped first.
@@ -47,6 +50,7 @@ impl Default for Options {
             connections_max: 50_000,
             connections_per_peer_max: 20_000,
             sessions_max: 100_000,
+            device_sessions_max: 100,
             subscriptions_max: 1_000,
             queued_bytes_max: 4 * 1024 * 1024,
             retained_max: 100_000,

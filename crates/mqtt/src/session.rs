@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::event::SessionId;
 use crate::message::Message;
 use crate::state::{Outbound, SessionState};
+use crate::timers::Key;
 
 /// One client's session. The connection that is attached to it is woken through `wake`.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Inner {
     pub queued_bytes: usize,
     /// Highest commit that holds a change of this session.
     pub last_commit: u64,
+    /// What is to happen while no connection is attached.
+    pub timers: Vec<Key>,
     /// Who is or was last connected; the will is published in his name. `None` after a restart.
     pub owner: Option<Arc<Principal>>,
     packet_ids: HashSet<u16>,

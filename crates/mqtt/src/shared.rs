@@ -19,6 +19,9 @@ use crate::options::Options;
 use crate::tenant::Tenant;
 use crate::timers::Timers;
 
+/// Payload of one journal record, give or take an entry.
+const JOURNAL_BYTES: usize = 1024 * 1024;
+
 pub struct Shared {
     pub door: Arc<dyn Door>,
     pub log: Arc<dyn Log>,
@@ -73,7 +76,7 @@ impl Shared {
         if entries.is_empty() {
             return Ok(0);
         }
-        let commit = self.door.journal(vec![encode(entries)]).await?;
+        let commit = self.door.journal(encode_in_parts(entries)).await?;
         self.journal.committed(commit);
         Ok(commit)
     }
@@ -101,10 +104,27 @@ impl Shared {
     }
 }
 
+/// One payload: entries that have to be durable together, or not at all.
 pub fn encode(entries: &[Entry]) -> Bytes {
     let mut bytes = Vec::new();
     entries.iter().for_each(|entry| entry.encode(&mut bytes));
     Bytes::from(bytes)
+}
+
+/// Entries that stand alone, in payloads of about [`JOURNAL_BYTES`]: someone who subscribes to many retained messages
+/// makes more of them than one record of the log takes.
+pub fn encode_in_parts(entries: &[Entry]) -> Vec<Bytes> {
+    let (mut parts, mut part) = (Vec::new(), Vec::new());
+    for entry in entries {
+        entry.encode(&mut part);
+        if part.len() >= JOURNAL_BYTES {
+            parts.push(Bytes::from(std::mem::take(&mut part)));
+        }
+    }
+    if !part.is_empty() {
+        parts.push(Bytes::from(part));
+    }
+    parts
 }
 
 /// The place of one connection; given back when dropped.

@@ -1,11 +1,10 @@
 //! What belongs to one tenant: sessions, subscriptions, retained messages. Tenants share nothing, so that no topic and no
 //! client id can cross.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ahash::RandomState;
 use parking_lot::{Mutex, RwLock};
 use springhouse_model::TenantId;
 
@@ -18,7 +17,7 @@ use crate::tree::{Matches, Subscriber, Tree};
 pub struct Tenant {
     pub id: TenantId,
     /// Sessions by key. Locked before any session's own lock, never after.
-    pub sessions: Mutex<HashMap<Box<str>, Arc<Session>, RandomState>>,
+    pub sessions: Mutex<BTreeMap<Box<str>, Arc<Session>>>,
     pub retained: RwLock<Retained>,
     tree: RwLock<Tree>,
     /// Grows with every change of the tree, so that publishers know when what they looked up is stale.

@@ -23,6 +23,9 @@ pub struct Due {
     pub what: What,
 }
 
+/// A timer that is set, to cancel it by.
+pub type Key = (Timestamp, u64);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     SendWill,
@@ -39,7 +42,7 @@ pub struct Timers {
 struct Queue {
     /// Tells timers of the same time apart.
     count: u64,
-    due: BTreeMap<(Timestamp, u64), Due>,
+    due: BTreeMap<Key, Due>,
 }
 
 impl Queue {
@@ -49,7 +52,7 @@ impl Queue {
 }
 
 impl Timers {
-    pub fn set(&self, at: Timestamp, due: Due) {
+    pub fn set(&self, at: Timestamp, due: Due) -> Key {
         let mut queue = self.queue.lock();
         let is_first = queue.first().is_none_or(|first| at < first);
         queue.count += 1;
@@ -59,6 +62,12 @@ impl Timers {
         if is_first {
             self.changed.notify_one();
         }
+        key
+    }
+
+    /// Forgets a timer. One that is not there any more is no matter.
+    pub fn cancel(&self, key: Key) {
+        self.queue.lock().due.remove(&key);
     }
 
     /// Everything that is due at `now`.
@@ -79,5 +88,33 @@ impl Timers {
             () = tokio::time::sleep(sleep) => {}
             () = self.changed.notified() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use springhouse_model::TenantId;
+
+    fn due(generation: u64) -> Due {
+        Due {
+            tenant: Arc::new(Tenant::new(TenantId::main())),
+            session: Arc::new(Session::new(1, "k")),
+            generation,
+            what: What::EndSession,
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_taken_and_what_is_cancelled_is_forgotten() {
+        let timers = Timers::default();
+        let first = timers.set(Timestamp(5), due(1));
+        timers.set(Timestamp(5), due(2));
+        timers.set(Timestamp(6), due(3));
+        timers.cancel(first);
+        let taken: Vec<u64> = timers.take(Timestamp(5)).iter().map(|due| due.generation).collect();
+        assert_eq!(taken, [2]);
+        timers.cancel(first);
+        assert_eq!(timers.queue.lock().due.len(), 1);
     }
 }

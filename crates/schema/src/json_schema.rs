@@ -108,10 +108,10 @@ fn read_object(document: &Value, place: &Place, schema: &mut Schema) -> Result<(
     let known =
         |keyword: &str| matches!(keyword, "type" | "properties" | "required" | "additionalProperties");
     refuse_unknown(keywords, place, known)?;
-    if let Some(ty) = keywords.get("type") {
-        if type_word(ty, place)? != "object" {
-            return Err(place.value("type", ty, "`object`"));
-        }
+    if let Some(ty) = keywords.get("type")
+        && type_word(ty, place)? != "object"
+    {
+        return Err(place.value("type", ty, "`object`"));
     }
     match keywords.get("additionalProperties") {
         None => {}

@@ -228,7 +228,7 @@ async fn a_log_on_a_disk_gives_back_what_was_acknowledged() {
     };
     let hub = Hub::over(options(), meta.clone(), open(), Arc::clone(&clock)).await;
     let message = crate::hub::with_id(hub.message(TOPIC, r#"{"v":1}"#), "once");
-    assert_eq!(hub.send(&[message.clone()]).await, [Outcome::Accepted { rows: 1 }]);
+    assert_eq!(hub.send(std::slice::from_ref(&message)).await, [Outcome::Accepted { rows: 1 }]);
     hub.ingest.close().await;
     hub.log.close().await;
     drop(hub);

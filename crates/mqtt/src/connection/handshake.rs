@@ -177,8 +177,10 @@ async fn open(
     // A connection that is taken over has to let go first; the one that hangs must not hang this one.
     let opening = shared.open_session(tenant, who, wish, &mut events);
     let opened = tokio::time::timeout(shared.options.connect_timeout, opening).await;
+    // Also when it was not opened: a session that ended on the way has ended.
+    let written = shared.write(&events).await;
     let (session, is_present) = opened.unwrap_or(Err(reason::SERVER_BUSY))?;
-    match shared.write(&events).await {
+    match written {
         Ok(_) => Ok((session, is_present)),
         Err(_) => {
             shared.close_session(tenant, &session, Default::default()).await;

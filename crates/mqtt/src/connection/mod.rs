@@ -86,6 +86,8 @@ pub(crate) struct Connection<S> {
     waits_for_room: bool,
     /// The client has acknowledged, or messages were queued by this connection itself.
     window_moved: bool,
+    /// The door could not take a message: the client has to repeat it.
+    is_interrupted: bool,
 }
 
 /// Serves one byte stream until it ends.
@@ -213,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             waits_for_commit: false,
             waits_for_room: false,
             window_moved: true,
+            is_interrupted: false,
         }
     }
 
@@ -266,6 +269,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     match (accepting.take(), accepted) {
                         (Some(accepting), Ok(accepted)) => self.settle_accepted(accepting, &accepted),
                         _ => return End::Fault(Fault::of(reason::SERVER_ERROR, "the door is closed")),
+                    }
+                    if self.is_interrupted {
+                        return End::Fault(Fault::of(reason::SERVER_ERROR, "the door has failed"));
                     }
                     self.window_moved = true;
                 }

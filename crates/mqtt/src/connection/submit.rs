@@ -11,8 +11,8 @@ use super::Connection;
 use super::batch::{Answer, Batch, Due};
 use crate::door::{Accepted, DoorError, Durable, Outcome};
 use crate::reason::{self, Fault};
-use crate::shared::encode;
-use crate::wire::AckKind;
+use crate::shared::encode_in_parts;
+use crate::wire::{Ack, AckKind};
 
 type Answering = Pin<Box<dyn Future<Output = Result<Accepted, DoorError>> + Send>>;
 
@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 accepted = door.accept(&who, messages).await?;
             }
             if !events.is_empty() {
-                let commit = door.journal(vec![encode(&events)]).await?;
+                let commit = door.journal(encode_in_parts(&events)).await?;
                 accepted.commit = accepted.commit.max(commit);
             }
             Ok(accepted)
@@ -67,13 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn settle(&mut self, batch: Batch, accepted: &Accepted, read_at: Instant) {
         let Accepted { commit, outcomes } = accepted;
         self.shared.journal.committed(*commit);
-        let is_refused = |index: usize| outcomes.get(index) == Some(&Outcome::Refused);
         for (index, prepared) in batch.prepared {
-            match is_refused(index) {
-                true => self.shared.give_back(prepared),
-                false => self.shared.deliver(&self.client.tenant, prepared, *commit),
+            match outcomes.get(index) {
+                Some(Outcome::Refused | Outcome::NotTaken) => self.shared.give_back(prepared),
+                _ => self.shared.deliver(&self.client.tenant, prepared, *commit),
             }
         }
+        self.is_interrupted |= outcomes.contains(&Outcome::NotTaken);
         if *commit > 0 {
             let mut inner = self.client.session.lock();
             inner.last_commit = inner.last_commit.max(*commit);
@@ -85,6 +85,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // Nobody will ask for it after a crash.
                 Some(Outcome::NotAStream) if !batch.has_message_events => after = 0,
                 Some(Outcome::Refused) => self.mark_refused(&mut promise.answer),
+                Some(Outcome::NotTaken) => {
+                    self.let_go(&promise.answer);
+                    continue;
+                }
                 _ => {}
             }
             let read_at = (position + 1 == count).then_some(read_at);
@@ -94,11 +98,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn mark_refused(&self, answer: &mut Answer) {
         self.shared.metrics.refused("publish_refused");
+        self.let_go(answer);
         if let Answer::Ack(ack) = answer {
             ack.reason = reason::NOT_AUTHORIZED;
-            if ack.kind == AckKind::Pubrec {
-                self.client.session.lock().state.received.remove(&ack.packet_id);
-            }
+        }
+    }
+
+    /// Gives back the identifier of a QoS 2 message that is not kept: its repetition must not pass for held.
+    fn let_go(&self, answer: &Answer) {
+        if let Answer::Ack(Ack { kind: AckKind::Pubrec, packet_id, .. }) = answer {
+            self.client.session.lock().state.received.remove(packet_id);
         }
     }
 

@@ -206,3 +206,30 @@ async fn a_message_id_reaches_the_door() {
     device.expect_ack(PUBACK, 1).await;
     assert_eq!(hub.house.stored_inbound()[0].id.as_deref(), Some("m-1"));
 }
+
+#[tokio::test]
+async fn what_the_door_failed_to_take_is_taken_when_it_is_repeated() {
+    let hub = Hub::new().await;
+    let (mut device, mut listener) = (hub.dial(), hub.dial());
+    listener.enter(&v5("listener").expiry(100)).await;
+    listener.subscribe("devices/a/#", 1).await;
+    device.enter(&v5("a").expiry(100)).await;
+    hub.house.take_at_most(1);
+    let burst = [publish("devices/a/x", 2, 5, "first"), publish("devices/a/x", 2, 6, "second")].concat();
+    device.send(&burst).await;
+    device.is_sent_away(0x83).await;
+    assert_eq!(hub.house.stored().len(), 1);
+    hub.house.take_at_most(usize::MAX);
+    let mut device = hub.dial();
+    assert!(device.enter(&v5("a").expiry(100).resume()).await);
+    for (id, payload) in [(5, "first"), (6, "second")] {
+        device.send(&publish_with("devices/a/x", 0x0c, id, &[], payload)).await;
+        device.expect_ack(PUBREC, id).await;
+        device.send(&ack(PUBREL, id)).await;
+        device.expect_ack(PUBCOMP, id).await;
+    }
+    let stored: Vec<String> = hub.house.stored().into_iter().map(|(_, payload)| payload).collect();
+    assert_eq!(stored, ["first", "second"]);
+    assert_eq!([listener.message().await.payload, listener.message().await.payload], ["first", "second"]);
+    listener.hears_nothing().await;
+}

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -44,6 +44,10 @@ pub struct House {
     is_held: AtomicBool,
     has_room: AtomicBool,
     room: Notify,
+    /// Messages that one batch may bring; the door fails at the next.
+    takes_max: AtomicUsize,
+    /// What clients without a user name may publish and subscribe to.
+    topics: Mutex<String>,
     /// Calls of `accept` that have begun.
     pub batches: watch::Sender<usize>,
     clock: Arc<RuntimeClock>,
@@ -63,6 +67,8 @@ impl House {
             is_held: AtomicBool::new(false),
             has_room: AtomicBool::new(true),
             room: Notify::new(),
+            takes_max: AtomicUsize::new(usize::MAX),
+            topics: Mutex::new("#".into()),
             batches: watch::Sender::default(),
             clock: Arc::new(RuntimeClock(tokio::time::Instant::now())),
         })
@@ -104,6 +110,14 @@ impl House {
     pub fn empty(&self) {
         self.has_room.store(true, Ordering::SeqCst);
         self.room.notify_waiters();
+    }
+
+    pub fn take_at_most(&self, messages_max: usize) {
+        self.takes_max.store(messages_max, Ordering::SeqCst);
+    }
+
+    pub fn allow(&self, topics: &str) {
+        *self.topics.lock() = topics.into();
     }
 
     /// Topics and payloads that are durable.
@@ -166,7 +180,8 @@ impl Door for House {
         }
         match credentials.username {
             None => {
-                Ok(Principal::anonymous(TenantId::main(), credentials.listener, vec!["#".parse().unwrap()]))
+                let topics = vec![self.topics.lock().parse().unwrap()];
+                Ok(Principal::anonymous(TenantId::main(), credentials.listener, topics))
             }
             Some("wrong") => Err(Refusal::BadCredentials),
             Some("banned") => Err(Refusal::Banned),
@@ -192,8 +207,13 @@ impl Door for House {
             topic if topic.starts_with("chat/") => Outcome::NotAStream,
             _ => Outcome::Kept,
         };
-        let outcomes: Vec<Outcome> = messages.iter().map(outcome).collect();
-        let kept = messages.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome != Outcome::Refused);
+        let mut outcomes: Vec<Outcome> = messages.iter().map(outcome).collect();
+        outcomes
+            .iter_mut()
+            .skip(self.takes_max.load(Ordering::SeqCst))
+            .for_each(|rest| *rest = Outcome::NotTaken);
+        let is_kept = |outcome: &Outcome| !matches!(outcome, Outcome::Refused | Outcome::NotTaken);
+        let kept = messages.into_iter().zip(&outcomes).filter(|(_, outcome)| is_kept(outcome));
         let kept: Vec<Inbound> = kept.map(|(message, _)| message).collect();
         let events = kept.iter().filter_map(|message| message.journal.clone()).collect();
         let kept = kept.into_iter().filter(|message| !message.topic.starts_with("chat/")).collect();

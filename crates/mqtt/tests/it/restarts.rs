@@ -197,6 +197,56 @@ async fn a_session_without_expiry_leaves_nothing_in_the_journal() {
 }
 
 #[tokio::test]
+async fn many_retained_messages_for_a_new_subscription_are_journaled_in_parts() {
+    use springhouse_log::Log;
+    let folder = tempfile::tempdir().unwrap();
+    let hub = begin(folder.path()).await;
+    let mut client = hub.dial();
+    client.enter(&v5("a")).await;
+    let large = "x".repeat(300_000);
+    for number in 0..10 {
+        client.send(&publish_with(&format!("r/{number}"), 3, 1, &[], &large)).await;
+        client.expect_ack(PUBACK, 1).await;
+    }
+    let before = hub.house.log.end();
+    let mut reader = hub.dial();
+    reader.enter(&v5("reader").expiry(100)).await;
+    reader.send(&crate::client::packet(0x82, b"\0\x09\0\0\x03r/#\x01")).await;
+    let mut end = hub.house.log.watch();
+    let records = loop {
+        let records = hub.house.log.read(before, usize::MAX).unwrap();
+        if records.iter().map(|record| record.payload.len()).sum::<usize>() > 10 * large.len() {
+            break records;
+        }
+        end.changed().await.unwrap();
+    };
+    assert!(records.iter().all(|record| record.payload.len() < 2 * 1024 * 1024), "small enough for any log");
+    let hub = hub.after_crash(options(folder.path())).await;
+    let mut reader = hub.dial();
+    assert!(reader.enter(&v5("reader").expiry(100).resume()).await);
+    for number in 0..10 {
+        assert_eq!(reader.message().await.topic, format!("r/{number}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_will_that_the_door_refused_does_not_go_out_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = begin(folder.path()).await;
+    let mut client = hub.dial();
+    client.enter(&v5("a").expiry(100).will("refused/will", "gone", 1)).await;
+    let mut batches = hub.house.batches.subscribe();
+    drop(client);
+    batches.wait_for(|count| *count == 1).await.unwrap();
+    let hub = hub.after_crash(options(folder.path())).await;
+    let mut witness = hub.dial();
+    witness.enter(&v5("witness")).await;
+    witness.subscribe("refused/will", 0).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    witness.hears_nothing().await;
+}
+
+#[tokio::test]
 async fn a_damaged_snapshot_is_refused_with_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let hub = begin(folder.path()).await;

@@ -1,5 +1,7 @@
 //! Who may do what, and that tenants do not meet.
 
+use springhouse_mqtt::Options;
+
 use crate::client::{PUBACK, PUBREC, publish, publish3, v3, v5};
 use crate::house::Hub;
 
@@ -73,6 +75,38 @@ async fn a_client_id_does_not_open_the_session_of_another_principal() {
     assert!(!other.enter(&v5("shared").user("device/other").expiry(100).resume()).await);
     one.hears_nothing().await;
     other.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_allowed_any_more_is_not_resumed() {
+    let hub = Hub::new().await;
+    let mut client = hub.dial();
+    client.enter(&v5("a").expiry(100)).await;
+    client.subscribe("open/#", 1).await;
+    client.subscribe("secret/#", 1).await;
+    client.leave().await;
+    hub.house.allow("open/#");
+    let mut client = hub.dial();
+    assert!(client.enter(&v5("a").expiry(100).resume()).await);
+    let mut other = hub.dial();
+    other.enter(&v5("other").user("tenant/main")).await;
+    other.deliver("secret/x", "1").await;
+    other.deliver("open/x", "2").await;
+    assert_eq!(client.message().await.payload, "2");
+    client.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn one_device_does_not_use_up_the_sessions_of_all() {
+    let hub = Hub::with(Options { device_sessions_max: 2, ..Options::default() }).await;
+    for id in ["1", "2"] {
+        let mut client = hub.dial();
+        client.enter(&v5(id).user("device/a").expiry(100)).await;
+        client.leave().await;
+    }
+    assert_eq!(hub.dial().connect(&v5("3").user("device/a")).await.body[1], 0x97);
+    assert!(hub.dial().enter(&v5("1").user("device/a").resume()).await, "its own session is there");
+    hub.dial().enter(&v5("3").user("device/ab")).await;
 }
 
 #[tokio::test]

@@ -83,10 +83,19 @@ impl Door for HubDoor {
             match self.ingest.accept(who, rest, &mut taken).await {
                 Ok(commit) => break commit,
                 Err(IngestError::Full { .. }) => tokio::time::sleep(FULL_RETRY).await,
-                Err(error) => return Err(refused(&error)),
+                Err(IngestError::Poisoned { reason }) => return Err(poisoned(&reason)),
+                Err(IngestError::Closed) => return Err(DoorError::Closed),
+                // Such as the database: it may work again when the client repeats the rest.
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a message is not taken");
+                    // What was taken before is in this commit or in an earlier one.
+                    break self.journal(Vec::new()).await?;
+                }
             }
         };
-        Ok(Accepted { commit, outcomes: taken.into_iter().map(outcome).collect() })
+        let mut outcomes: Vec<Outcome> = taken.into_iter().map(outcome).collect();
+        outcomes.resize(messages.len(), Outcome::NotTaken);
+        Ok(Accepted { commit, outcomes })
     }
 
     async fn journal(&self, events: Vec<Bytes>) -> Result<u64, DoorError> {
@@ -94,7 +103,8 @@ impl Door for HubDoor {
             match self.ingest.journal(events.clone()).await {
                 Ok(commit) => return Ok(commit),
                 Err(IngestError::Full { .. }) => tokio::time::sleep(FULL_RETRY).await,
-                Err(error) => return Err(refused(&error)),
+                Err(IngestError::Poisoned { reason }) => return Err(poisoned(&reason)),
+                Err(_) => return Err(DoorError::Closed),
             }
         }
     }
@@ -124,15 +134,8 @@ fn outcome(taken: Taken) -> Outcome {
     }
 }
 
-fn refused(error: &IngestError) -> DoorError {
-    match error {
-        IngestError::Poisoned { reason } => DoorError::Poisoned { reason: reason.to_string() },
-        IngestError::Closed => DoorError::Closed,
-        other => {
-            tracing::error!(error = %other, "a batch is not taken; its connection is closed");
-            DoorError::Closed
-        }
-    }
+fn poisoned(reason: &str) -> DoorError {
+    DoorError::Poisoned { reason: reason.to_owned() }
 }
 
 /// The commits of ingest in the gateway's words.
