@@ -167,7 +167,7 @@ export interface Replay {
   still_failing: number;
 }
 
-export interface Pipeline {
+export interface Pipeline extends PipelineStatus {
   name: string;
   kind: "pipeline" | "alert";
   severity: Severity | null;
@@ -175,7 +175,6 @@ export interface Pipeline {
   sql: string;
   version: number;
   created_at: string;
-  status: PipelineStatus;
 }
 export interface PipelineStatus {
   state: "running" | "paused" | "failed";

@@ -38,21 +38,21 @@ function comfort(celsius: number | null): "ok" | "warn" | "mute" {
 
 export function PipelinesPanel() {
   const pipelines = (useQuery(queries.pipelines).data ?? []).filter((pipeline) => pipeline.kind === "pipeline");
-  const running = pipelines.filter((pipeline) => pipeline.status.state === "running").length;
+  const running = pipelines.filter((pipeline) => pipeline.state === "running").length;
   return (
     <Panel title="Pipelines" hint={pipelines.length > 0 ? `${running} running` : undefined}>
       {pipelines.slice(0, SHOWN).map((pipeline) => (
         <Link key={pipeline.name} to="/pipelines/$name" params={{ name: pipeline.name }} className={cx(ROW, "hover:bg-raised/50")}>
-          {pipeline.status.state === "running" ? (
+          {pipeline.state === "running" ? (
             <Play size={13} className="text-ok" role="img" aria-label="running" />
-          ) : pipeline.status.state === "failed" ? (
+          ) : pipeline.state === "failed" ? (
             <TriangleAlert size={13} className="text-bad" role="img" aria-label="failed" />
           ) : (
-            <Pause size={13} className="text-mute" role="img" aria-label={pipeline.status.state} />
+            <Pause size={13} className="text-mute" role="img" aria-label={pipeline.state} />
           )}
           <span className="ml-3 min-w-0 truncate">{pipeline.name}</span>
-          <span className="ml-auto whitespace-nowrap pl-3 text-mute tabular-nums">{perMinute(pipeline.status.rate_in)}</span>
-          <span className="w-20 whitespace-nowrap text-right text-mute tabular-nums">{lagText(pipeline.status)}</span>
+          <span className="ml-auto whitespace-nowrap pl-3 text-mute tabular-nums">{perMinute(pipeline.rate_in)}</span>
+          <span className="w-20 whitespace-nowrap text-right text-mute tabular-nums">{lagText(pipeline)}</span>
         </Link>
       ))}
       {pipelines.length > SHOWN && <More to="/pipelines" text={`All ${count(pipelines.length)}`} />}

@@ -55,7 +55,7 @@ function Actions({ pipeline }: { pipeline: Pipeline }) {
   const navigate = useNavigate();
   const [asks, setAsks] = useState(false);
   const refresh = (): Promise<void> => cache.invalidateQueries({ queryKey: ["pipelines"] });
-  const isPaused = pipeline.status.state !== "running";
+  const isPaused = pipeline.state !== "running";
   const turn = useMutation({
     mutationFn: () => (isPaused ? api.resumePipeline(pipeline.name) : api.pausePipeline(pipeline.name)),
     onSettled: refresh,
@@ -97,20 +97,19 @@ function Actions({ pipeline }: { pipeline: Pipeline }) {
 
 function Content({ pipeline }: { pipeline: Pipeline }) {
   const now = useNow(1000);
-  const { status } = pipeline;
   const figures: [string, React.ReactNode][] = [
-    ["State", <Badge key="state" tone={stateTone(status.state)}>{status.state}</Badge>],
-    ["Rate", perMinute(status.rate_in)],
-    ["Lag", lagText(status)],
-    ["Watermark", status.watermark ? ago(status.watermark, now) : "–"],
-    ["Rows in", count(status.rows_in)],
-    ["Rows out", count(status.rows_out)],
+    ["State", <Badge key="state" tone={stateTone(pipeline.state)}>{pipeline.state}</Badge>],
+    ["Rate", perMinute(pipeline.rate_in)],
+    ["Lag", lagText(pipeline)],
+    ["Watermark", pipeline.watermark ? ago(pipeline.watermark, now) : "–"],
+    ["Rows in", count(pipeline.rows_in)],
+    ["Rows out", count(pipeline.rows_out)],
     ["Late", <Late key="late" pipeline={pipeline} />],
-    ["State held", bytes(status.state_bytes)],
+    ["State held", bytes(pipeline.state_bytes)],
   ];
   return (
     <div className="grid gap-4">
-      {status.error && <ProblemNote error={new Error(status.error)} />}
+      {pipeline.error && <ProblemNote error={new Error(pipeline.error)} />}
       <dl className="flex flex-wrap gap-px overflow-hidden rounded-xl border border-line bg-line">
         {figures.map(([label, value]) => (
           <div key={label} className="grow basis-32 bg-panel px-4 py-3">
@@ -128,11 +127,11 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
 }
 
 function Late({ pipeline }: { pipeline: Pipeline }) {
-  if (pipeline.status.late === 0) return "0";
+  if (pipeline.late === 0) return "0";
   const late = `${pipeline.name}.late`;
   return (
     <Link to="/explore" search={{ q: `SELECT * FROM ${tableName(late)} ORDER BY ts DESC LIMIT 100` }} className="text-warn hover:underline">
-      {count(pipeline.status.late)}
+      {count(pipeline.late)}
     </Link>
   );
 }

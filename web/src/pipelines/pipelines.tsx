@@ -20,7 +20,7 @@ export function Pipelines() {
   const [sorting, setSorting] = useState<Sorting>({ id: "name", down: false });
   const now = useNow(1000);
   const all = pipelines.data ?? [];
-  const running = all.filter((pipeline) => pipeline.status.state === "running").length;
+  const running = all.filter((pipeline) => pipeline.state === "running").length;
   return (
     <Page
       title="Pipelines"
@@ -75,32 +75,32 @@ function columns(now: number): ColumnView<Pipeline>[] {
     {
       id: "state",
       title: "State",
-      sort: (row) => row.status.state,
+      sort: (row) => row.state,
       cell: (row) => (
-        <span title={row.status.error ?? undefined}>
-          <Badge tone={stateTone(row.status.state)}>{row.status.state}</Badge>
+        <span title={row.error ?? undefined}>
+          <Badge tone={stateTone(row.state)}>{row.state}</Badge>
         </span>
       ),
     },
     { id: "into", title: "Writes", wide: true, sort: (row) => row.into, cell: (row) => <span className="text-mute">{row.into}</span> },
-    { id: "rate", title: "Rate", align: "right", sort: (row) => row.status.rate_in, cell: (row) => perMinute(row.status.rate_in) },
-    { id: "lag", title: "Lag", align: "right", sort: (row) => row.status.lag_records, cell: (row) => <span className="text-mute">{lagText(row.status)}</span> },
+    { id: "rate", title: "Rate", align: "right", sort: (row) => row.rate_in, cell: (row) => perMinute(row.rate_in) },
+    { id: "lag", title: "Lag", align: "right", sort: (row) => row.lag_records, cell: (row) => <span className="text-mute">{lagText(row)}</span> },
     {
       id: "watermark",
       title: "Watermark",
       align: "right",
       wide: true,
-      sort: (row) => row.status.watermark,
-      cell: (row) => <span className="text-mute">{row.status.watermark ? ago(row.status.watermark, now) : "–"}</span>,
+      sort: (row) => row.watermark,
+      cell: (row) => <span className="text-mute">{row.watermark ? ago(row.watermark, now) : "–"}</span>,
     },
-    { id: "out", title: "Rows out", align: "right", wide: true, sort: (row) => row.status.rows_out, cell: (row) => count(row.status.rows_out) },
+    { id: "out", title: "Rows out", align: "right", wide: true, sort: (row) => row.rows_out, cell: (row) => count(row.rows_out) },
     {
       id: "late",
       title: "Late",
       align: "right",
       wide: true,
-      sort: (row) => row.status.late,
-      cell: (row) => <span className={row.status.late > 0 ? "text-warn" : "text-mute"}>{count(row.status.late)}</span>,
+      sort: (row) => row.late,
+      cell: (row) => <span className={row.late > 0 ? "text-warn" : "text-mute"}>{count(row.late)}</span>,
     },
   ];
 }
