@@ -155,6 +155,7 @@ pub(crate) async fn find(app: &App, tenant: &TenantId, id: &DeviceId) -> Result<
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeviceDraft {
     #[schema(value_type = String, example = "attic-sensor")]
     id: DeviceId,

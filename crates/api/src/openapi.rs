@@ -126,36 +126,3 @@ fn describe(operation: &mut openapi::path::Operation, need: Need) {
         .build();
     operation.responses.responses.entry(String::from("default")).or_insert(RefOr::T(problem));
 }
-
-/// Method and address of every operation.
-pub fn operations() -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    for (path, item) in document().paths.paths {
-        for (method, operation) in
-            [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("DELETE", &item.delete)]
-        {
-            if operation.is_some() {
-                found.push((method, path.clone()));
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_described_and_everything_described_is_a_route() {
-        let mut routes: Vec<_> = routes::table()
-            .into_iter()
-            .map(|route| (route.method.to_string(), route.path.to_owned()))
-            .collect();
-        let mut described: Vec<_> =
-            operations().into_iter().map(|(method, path)| (method.to_owned(), path)).collect();
-        routes.sort();
-        described.sort();
-        assert_eq!(routes, described);
-    }
-}

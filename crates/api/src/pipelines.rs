@@ -137,6 +137,7 @@ async fn find(app: &App, caller: &Caller, name: &str) -> Result<PipelineView, Pr
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PipelineDraft {
     /// A CREATE PIPELINE or CREATE ALERT statement.
     #[schema(example = "CREATE ALERT hot SEVERITY critical AS SELECT ts, device, temperature FROM climate \

@@ -18,6 +18,7 @@ const MINUTES_MAX: u32 = 24 * 60;
 const ROWS_MAX: usize = 1_000;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PreviewDraft {
     /// A CREATE PIPELINE or CREATE ALERT statement, or its SELECT alone.
     sql: String,

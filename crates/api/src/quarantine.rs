@@ -121,9 +121,10 @@ pub(crate) async fn list(
     }))
 }
 
-/// Which messages; at least one of the fields.
+/// Which messages; at least one of the fields. A word that is not known is refused, because passing it over would widen
+/// the choice.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Choice {
     ids: Option<Vec<String>>,
     #[schema(value_type = Option<String>)]

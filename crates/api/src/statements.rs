@@ -6,6 +6,7 @@ use springhouse_policy::Scope;
 
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::schemas::registry_problem;
 use crate::state::App;
 
 /// Longest statement. What a person writes is shorter; what a program writes should be two.
@@ -33,5 +34,13 @@ pub(crate) async fn execute(app: &App, caller: &Caller, statement: &Statement) -
 }
 
 pub(crate) fn engine_problem(error: EngineError) -> Problem {
-    Problem::by_class(error.class(), "invalid_sql", "carry out the statement", &error)
+    match error {
+        EngineError::NotFound { kind, name } => Problem::not_found(kind, name),
+        EngineError::Exists { .. } | EngineError::InUse { .. } | EngineError::Target { .. } => {
+            Problem::conflict("conflict", error.to_string())
+        }
+        EngineError::Registry(error) => registry_problem(error),
+        EngineError::Meta(error) => Problem::from(error),
+        _ => Problem::by_class(error.class(), "invalid_sql", "carry out the statement", &error),
+    }
 }

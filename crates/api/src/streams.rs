@@ -183,6 +183,7 @@ pub(crate) fn is_internal(name: &StreamName) -> bool {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct StreamDraft {
     #[schema(value_type = String, example = "meter")]
     name: StreamName,

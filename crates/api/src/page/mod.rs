@@ -28,7 +28,7 @@ const HASHED_FOLDER: &str = "/assets/";
 /// Answers whatever no route of the API has taken.
 pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    if path.starts_with("/api/") || path == "/api/v1" {
+    if path.starts_with("/api/") || path == "/api" {
         return Problem::no_such_route(path).into_response();
     }
     if method != Method::GET && method != Method::HEAD {

@@ -29,6 +29,7 @@ use crate::statements;
 use format::{Encoder, Format};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SqlDraft {
     /// One statement. Streams are tables of their own names; so are `devices` and `twin`.
     #[schema(example = "SELECT device, avg(power) FROM meter GROUP BY device")]

@@ -20,6 +20,7 @@ use super::selection::{Compiled, Selection};
 use crate::auth::{BELIEVED_FOR, Caller};
 use crate::serve::announced;
 use crate::state::{App, TailPlace};
+use crate::streams::is_internal;
 
 /// Rows are taken from the log in portions of this size, and go out in as many frames as there are streams in it.
 const READ_BYTES: usize = 256 * 1024;
@@ -130,19 +131,20 @@ impl Session {
                 return Err(Ending(close_code::ERROR, "the log cannot be read"));
             }
         };
-        let now = self.app.clock.now();
-        let is_behind = records
-            .first()
-            .is_some_and(|first| now.micros().saturating_sub(first.appended_at.micros()) > BEHIND_US_MAX);
-        let rows = self.wanted_rows(&records).await;
-        if is_behind {
-            for (id, batches) in rows {
-                let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-                *self.dropped.entry(id).or_default() += rows as u64;
-            }
-            return Ok(());
+        let now = self.app.clock.now().micros();
+        // Records follow one another in the order of their times.
+        let is_stale = |record: &Arc<Record>| now.saturating_sub(record.appended_at.micros()) > BEHIND_US_MAX;
+        let (stale, fresh) = records.split_at(records.partition_point(is_stale));
+        for (id, batches) in self.wanted_rows(stale).await {
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            *self.dropped.entry(id).or_default() += rows as u64;
         }
-        self.forward(rows).await
+        let rows = self.wanted_rows(fresh).await;
+        // What was left out is told with the next rows, or at once when no more are coming.
+        if !rows.is_empty() || self.reader.position() >= self.app.log.end() {
+            self.forward(rows).await?;
+        }
+        Ok(())
     }
 
     /// The wanted rows by stream, in the order in which the streams first occur.
@@ -166,7 +168,9 @@ impl Session {
             std::collections::hash_map::Entry::Vacant(place) => {
                 let entry = self.app.ingest.registry().by_id(record.stream);
                 let entry = entry.filter(|entry| {
-                    entry.key.tenant == self.selection.tenant && self.selection.names(&entry.key.name)
+                    entry.key.tenant == self.selection.tenant
+                        && self.selection.names(&entry.key.name)
+                        && !is_internal(&entry.key.name)
                 });
                 place.insert(
                     entry.map(|entry| Wanted { name: entry.key.name.clone(), compiled: HashMap::new() }),

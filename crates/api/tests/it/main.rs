@@ -1,0 +1,19 @@
+//! The API as its callers meet it: every part of the hub behind it is the real one.
+
+mod access;
+mod client;
+mod delivery;
+mod door;
+mod house;
+mod mqtt;
+mod overview;
+mod pipelines;
+mod problems;
+mod quarantine;
+mod routes;
+mod slow_log;
+mod socket;
+mod sql;
+mod streams;
+mod tail;
+mod tenancy;

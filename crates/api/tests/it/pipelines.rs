@@ -1,0 +1,181 @@
+//! Pipelines and alert rules over the API.
+
+use serde_json::{Value, json};
+use springhouse_policy::Scope;
+
+use crate::client::Answer;
+use crate::house::{House, in_time, until};
+
+const PIPELINES: &str = "/api/v1/pipelines";
+const PREVIEW: &str = "/api/v1/pipelines/preview";
+const PEAKS: &str = "CREATE PIPELINE peaks INTO peak AS SELECT ts, device, power FROM meter WHERE power > 10";
+const HOT: &str = "CREATE ALERT hot SEVERITY critical AS SELECT ts, device, temperature FROM climate \
+     WHERE temperature > 30";
+
+async fn furnished() -> House {
+    let house = House::new().await;
+    house.sql("CREATE STREAM meter (power DOUBLE)").await;
+    house.sql("CREATE STREAM climate (temperature DOUBLE)").await;
+    house
+}
+
+async fn create(house: &House, sql: &str) -> Answer {
+    house.admin().post(PIPELINES, json!({ "sql": sql })).await
+}
+
+async fn powers_in(house: &House, stream: &str, rows: usize) -> Value {
+    let query = format!("SELECT power FROM {stream} ORDER BY power");
+    until(async || {
+        let found = house.rows(&query).await;
+        (found.as_array().unwrap().len() >= rows).then_some(found)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_pipeline_is_created_from_its_statement_and_runs() {
+    let house = furnished().await;
+    let made = create(&house, PEAKS).await.expect(201);
+    assert_eq!(
+        (made["name"].clone(), made["kind"].clone(), made["into"].clone(), made["state"].clone()),
+        (json!("peaks"), json!("pipeline"), json!("peak"), json!("running"))
+    );
+    assert_eq!((made["sql"].clone(), made["version"].clone()), (json!(PEAKS), json!(1)));
+    house.say("a", "meter", json!([{ "power": 5 }, { "power": 50 }, { "power": 60 }])).await;
+    assert_eq!(powers_in(&house, "peak", 2).await, json!([[50.0], [60.0]]));
+    let admin = house.admin();
+    let status = until(async || {
+        let status = admin.get("/api/v1/pipelines/peaks/status").await.expect(200);
+        (status["rows_out"] == 2).then_some(status)
+    })
+    .await;
+    assert_eq!((status["rows_in"].clone(), status["error"].clone()), (json!(3), Value::Null));
+    let listed = admin.get(PIPELINES).await.expect(200);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["name"], "peaks");
+    let stream = admin.get("/api/v1/streams/peak").await.expect(200);
+    assert_eq!((stream["origin"].as_str(), stream["pipeline"].as_str()), (Some("derived"), Some("peaks")));
+}
+
+#[tokio::test]
+async fn a_pipeline_is_paused_and_goes_on_where_it_was() {
+    let house = furnished().await;
+    create(&house, PEAKS).await.expect(201);
+    house.say("a", "meter", json!({ "power": 20 })).await;
+    powers_in(&house, "peak", 1).await;
+    let admin = house.admin();
+    let act = async |verb: &str| admin.post(&format!("/api/v1/pipelines/peaks/{verb}"), Value::Null).await;
+    assert_eq!(act("pause").await.expect(200)["state"], "paused");
+    house.say("a", "meter", json!({ "power": 30 })).await;
+    assert_eq!(house.rows("SELECT count(*) FROM peak").await, json!([[1]]));
+    assert_eq!(act("resume").await.expect(200)["state"], "running");
+    assert_eq!(powers_in(&house, "peak", 2).await, json!([[20.0], [30.0]]));
+    admin.post("/api/v1/pipelines/nowhere/pause", Value::Null).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_dropped_pipeline_leaves_its_stream_behind() {
+    let house = furnished().await;
+    create(&house, PEAKS).await.expect(201);
+    house.say("a", "meter", json!({ "power": 20 })).await;
+    powers_in(&house, "peak", 1).await;
+    let admin = house.admin();
+    admin.delete("/api/v1/pipelines/peaks").await.expect(204);
+    admin.get("/api/v1/pipelines/peaks").await.problem(404, "not_found");
+    admin.get("/api/v1/pipelines/peaks/status").await.problem(404, "not_found");
+    admin.delete("/api/v1/pipelines/peaks").await.problem(404, "not_found");
+    assert_eq!(house.rows("SELECT count(*) FROM peak").await, json!([[1]]));
+}
+
+#[tokio::test]
+async fn a_statement_that_makes_no_pipeline_is_refused() {
+    let house = furnished().await;
+    for sql in ["SELECT 1", "DROP STREAM meter", "CREATE STREAM x (a DOUBLE)", ""] {
+        create(&house, sql).await.problem(400, "invalid_sql");
+    }
+    create(&house, "CREATE PIPELINE p INTO q AS SELECT ts, device, pwer FROM meter")
+        .await
+        .problem(400, "invalid_sql");
+    create(&house, "CREATE PIPELINE p INTO q AS SELECT ts, device FROM nowhere")
+        .await
+        .problem(400, "invalid_sql");
+    create(&house, "CREATE PIPELINE p INTO meter AS SELECT ts, device, power FROM meter")
+        .await
+        .problem(409, "conflict");
+    create(&house, PEAKS).await.expect(201);
+    let twice = create(&house, PEAKS).await.problem(409, "conflict");
+    assert!(twice["hint"].as_str().unwrap().contains("OR REPLACE"), "{twice}");
+    assert_eq!(house.admin().get(PIPELINES).await.expect(200).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mistake_is_pointed_at() {
+    let house = furnished().await;
+    let sql = "CREATE PIPELINE p INTO q AS\nSELECT ts, device,\n  pwer FROM meter";
+    let problem = create(&house, sql).await.problem(400, "invalid_sql");
+    assert!(problem["detail"].as_str().unwrap().contains("line 3, column 3"), "{problem}");
+    let preview = house.admin().post(PREVIEW, json!({ "sql": sql })).await.problem(400, "invalid_sql");
+    assert_eq!(preview["detail"], problem["detail"]);
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_last_minutes_and_creates_nothing() {
+    let house = furnished().await;
+    house.say("a", "meter", json!([{ "power": 5 }, { "power": 50 }])).await;
+    let reader = house.with_scopes(&[Scope::Read]).await;
+    for sql in [PEAKS, "SELECT ts, device, power FROM meter WHERE power > 10"] {
+        let preview = reader.post(PREVIEW, json!({ "sql": sql })).await.expect(200);
+        let names: Vec<_> =
+            preview["columns"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
+        assert_eq!(names, ["ts", "device", "power"]);
+        let row = &preview["rows"][0];
+        assert_eq!((row[1].clone(), row[2].clone()), (json!("a"), json!(50.0)), "{preview}");
+        assert_eq!((preview["scanned"].clone(), preview["late"].clone()), (json!(2), json!(0)));
+    }
+    let windowed = "SELECT window_start, device, max(power) AS peak FROM \
+         TUMBLE(TABLE meter, DESCRIPTOR(ts), INTERVAL '1' MINUTE) GROUP BY window_start, window_end, device";
+    let preview =
+        reader.post(PREVIEW, json!({ "sql": windowed, "minutes": 60, "limit": 5 })).await.expect(200);
+    assert_eq!(preview["rows"][0][2], 50.0, "windows that are open are shown too: {preview}");
+    assert!(house.entry("peak").is_none());
+    assert_eq!(house.admin().get(PIPELINES).await.expect(200), json!([]));
+}
+
+#[tokio::test]
+async fn an_alert_fires_once_and_is_acknowledged_by_name() {
+    let house = furnished().await;
+    let made = create(&house, HOT).await.expect(201);
+    assert_eq!((made["kind"].as_str(), made["severity"].as_str()), (Some("alert"), Some("critical")));
+    let mut recorded = house.recorder.recorded();
+    house.say("attic", "climate", json!([{ "temperature": 25 }, { "temperature": 35 }])).await;
+    in_time(recorded.recv()).await.unwrap();
+
+    let admin = house.admin();
+    let alerts = admin.get("/api/v1/alerts").await.expect(200);
+    let rule = &alerts["rules"][0];
+    assert_eq!(
+        (rule["name"].as_str(), rule["severity"].as_str(), rule["state"].as_str()),
+        (Some("hot"), Some("critical"), Some("running"))
+    );
+    assert_eq!((rule["fired"].clone(), rule["open"].clone()), (json!(1), json!(1)));
+    let events = alerts["events"].as_array().unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(
+        (events[0]["key"].as_str(), events[0]["row"]["temperature"].clone()),
+        (Some("attic"), json!(35.0))
+    );
+    assert_eq!(events[0]["acknowledged_at"], Value::Null);
+
+    let path = format!("/api/v1/alerts/{}/acknowledge", events[0]["id"].as_str().unwrap());
+    let seen = admin.post(&path, Value::Null).await.expect(200);
+    assert_eq!((seen["by"].clone(), seen["acknowledged_at"].clone()), (json!("test"), json!(house.now())));
+    house.clock.advance_micros(1_000_000);
+    assert_eq!(admin.post(&path, Value::Null).await.expect(200), seen, "the first one stays on record");
+    let open = admin.get("/api/v1/alerts?open=true").await.expect(200);
+    assert_eq!((open["events"].clone(), open["rules"][0]["open"].clone()), (json!([]), json!(0)));
+    assert_eq!(admin.get("/api/v1/alerts?alert=cold").await.expect(200)["events"], json!([]));
+    admin.post("/api/v1/alerts/nothing/acknowledge", Value::Null).await.problem(404, "not_found");
+    admin.delete("/api/v1/pipelines/hot").await.expect(204);
+    let after = admin.get("/api/v1/alerts").await.expect(200);
+    assert_eq!((after["rules"].clone(), after["events"].as_array().unwrap().len()), (json!([]), 1));
+}
