@@ -77,7 +77,7 @@ function columns(onRevoke: (token: Token) => void): ColumnView<Token>[] {
       cell: (token) => (
         <>
           <span className="font-medium">{token.name}</span>
-          <span className="ml-2 font-mono text-[12px] text-mute">{token.id}</span>
+          <span className="ml-2 font-mono text-[12px] text-mute max-md:hidden">{token.id}</span>
         </>
       ),
     },

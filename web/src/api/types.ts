@@ -98,6 +98,7 @@ export interface Device {
   streams: string[];
   last_seen: string | null;
   online: boolean;
+  created_at: string;
 }
 export type Value = string | number | boolean | null;
 export interface Latest {
@@ -109,6 +110,8 @@ export interface Latest {
 }
 export interface DeviceDetail extends Device {
   latest: Latest[];
+  /** Ids of the tokens that are its own. */
+  tokens: string[];
 }
 export interface NewDevice {
   device: Device;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { matches } from "./commands";
 import { signIn } from "./search";
-import { readRange, resolveRange } from "./range";
+import { readRange, resolveRange, sinceBirth } from "./range";
 
 describe("the command palette", () => {
   const commands = ["Overview", "Devices", "home-1-meter", "meter"].map((label) => ({ id: label, label, kind: "Any" }));
@@ -25,6 +25,14 @@ describe("the time range", () => {
       expect([range.isLive, range.spanMs, range.to]).toEqual([true, 900_000, 9_000_000]);
     }
   });
+});
+
+test("a live range begins with what is looked at, but is never shorter than a minute", () => {
+  const range = resolveRange({}, 9_000_000);
+  const begins = (bornAt: number): number => sinceBirth(range, bornAt).from;
+  expect([begins(0), begins(8_500_000), begins(8_999_000), begins(NaN)]).toEqual([8_100_000, 8_500_000, 8_940_000, 8_100_000]);
+  const zoomed = resolveRange({ from: 1000, to: 5000 }, 9_000_000);
+  expect(sinceBirth(zoomed, 4000).from).toBe(1000);
 });
 
 test("a sign-in leads only to a path of this page", () => {

@@ -44,6 +44,17 @@ export function resolveRange(search: RangeSearch, now: number): Range {
   return { from: now - known.ms, to: now, spanMs: known.ms, isLive: true, label: known.label, id: known.id };
 }
 
+/** Less than this is no chart. */
+const SPAN_MS_MIN = 60_000;
+
+/** A live range without the time before there was anything to see: the charts of a hub or a device that has just begun
+ *  fill their width from the first minute on. */
+export function sinceBirth(range: Range, bornAt: number): Range {
+  if (!range.isLive || !Number.isFinite(bornAt)) return range;
+  const from = Math.max(range.from, Math.min(bornAt, range.to - SPAN_MS_MIN));
+  return { ...range, from };
+}
+
 /** The range, moving on once a second while it is live. */
 export function useRange(): Range {
   const search = useSearch({ strict: false }) as RangeSearch;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { tickText } from "./axis";
+import { tickNumbers, tickText } from "./axis";
 import { appended, withGaps } from "./gaps";
 import { sparkPath } from "./spark-path";
 import { sqlInterval, stepFor } from "./step";
@@ -31,6 +31,12 @@ describe("gaps", () => {
 test("ticks say as much as their distance needs", () => {
   const at = new Date(2026, 2, 1, 14, 5, 9).getTime() / 1000;
   expect([tickText(at, 5), tickText(at, 300), tickText(at, 86_400)]).toEqual(["14:05:09", "14:05", "1 Mar"]);
+});
+
+test("values of an axis differ, however close they are", () => {
+  expect(tickNumbers([14712.1, 14712.15, 14712.2])).toEqual(["14\u202f712.10", "14\u202f712.15", "14\u202f712.20"]);
+  expect(tickNumbers([-2.5, 0, 2.5])).toEqual(["−2.5", "0.0", "2.5"]);
+  expect(tickNumbers([0, 500, 1000])).toEqual(["0", "500", "1\u202f000"]);
 });
 
 test("a sparkline spans its box and is flat in the middle when nothing changes", () => {

@@ -1,7 +1,6 @@
 import type { RefObject } from "react";
 import uPlot from "uplot";
-import { number } from "../format/number";
-import { tickText } from "./axis";
+import { tickNumbers, tickText } from "./axis";
 import { faded, resolved } from "./colors";
 import type { Values } from "./gaps";
 
@@ -48,7 +47,7 @@ export function chartOptions({ lines, width, height, syncKey, now }: Wanted): uP
     width,
     height,
     legend: { show: false },
-    padding: [10, 22, 0, 0],
+    padding: [10, 30, 0, 0],
     cursor: {
       points: { size: 6 },
       drag: { x: true, y: false, setScale: false },
@@ -64,7 +63,7 @@ export function chartOptions({ lines, width, height, syncKey, now }: Wanted): uP
         ...axis,
         space: 34,
         gap: 6,
-        values: (_, ticks) => ticks.map(number),
+        values: (_, ticks) => tickNumbers(ticks),
         size: (_, values) => 16 + 6.4 * Math.max(3, ...(values ?? []).map((value) => value.length)),
       },
     ],

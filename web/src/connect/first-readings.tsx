@@ -11,6 +11,7 @@ const SHOWN = 4;
 export function FirstReadings({ device }: { device: string }) {
   const detail = useQuery({ ...queries.device(device), refetchInterval: 1000 }).data;
   const streams = useQuery({ ...queries.streams, refetchInterval: 1000 }).data ?? [];
+  const bornAt = detail?.created_at ?? "";
   const charts = detail ? chartsOf(detail, streams).slice(0, SHOWN) : [];
   return (
     <section aria-label="First readings" className="grid gap-4" data-charts={charts.length}>
@@ -22,7 +23,7 @@ export function FirstReadings({ device }: { device: string }) {
       </p>
       <div className={`grid gap-4 ${charts.length > 1 ? "sm:grid-cols-2" : ""}`}>
         {charts.map((chart) => (
-          <PropertyChart key={`${chart.stream}.${chart.property}`} device={device} {...chart} title={chart.property} />
+          <PropertyChart key={`${chart.stream}.${chart.property}`} device={device} {...chart} title={chart.property} bornAt={bornAt} />
         ))}
       </div>
       {detail && charts.length === 0 && <LastValues device={detail} />}

@@ -1,4 +1,4 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../api/client";
 import { Button } from "../ui/button";
@@ -7,33 +7,56 @@ import { CopyBox } from "../ui/copy";
 import { Dialog } from "../ui/dialog";
 import { ProblemNote } from "../ui/problem-note";
 
-/** A device's own token: renewed or taken away; never shown again. */
-export function DeviceToken({ id }: { id: string }) {
+/** A device's own token: made, renewed or taken away; never shown again. */
+export function DeviceToken({ id, hasOwn }: { id: string; hasOwn: boolean }) {
+  const cache = useQueryClient();
+  const refresh = (): Promise<void> => cache.invalidateQueries({ queryKey: ["device", id] });
   const [asks, setAsks] = useState<"rotate" | "revoke" | null>(null);
   const [done, setDone] = useState(false);
-  const rotate = useMutation({ mutationFn: () => api.rotateDeviceToken(id), onSuccess: () => setAsks(null) });
+  const rotate = useMutation({
+    mutationFn: () => api.rotateDeviceToken(id),
+    onSuccess: () => {
+      setAsks(null);
+      setDone(false);
+      return refresh();
+    },
+  });
   const revoke = useMutation({
     mutationFn: () => api.revokeDeviceToken(id),
     onSuccess: () => {
       setAsks(null);
       setDone(true);
+      return refresh();
     },
   });
   return (
     <div className="p-4 text-[13px]">
       <p className="leading-relaxed text-mute">
-        The device signs in with a token of its own and may publish only to <code className="text-ink">devices/{id}/…</code>
+        {hasOwn ? (
+          <>
+            The device signs in with a token of its own and may publish only to <code className="text-ink">devices/{id}/…</code>
+          </>
+        ) : (
+          "The device has no token of its own: what it sends comes through a gateway. With one it can sign in by itself."
+        )}
       </p>
       {done && (
         <p role="status" className="mt-2 text-warn">
           Its token is revoked.
         </p>
       )}
+      {asks === null && rotate.error && (
+        <div className="mt-3">
+          <ProblemNote error={rotate.error} />
+        </div>
+      )}
       <div className="mt-3 flex gap-2">
-        <Button onClick={() => setAsks("rotate")}>New token</Button>
-        <Button look="danger" onClick={() => setAsks("revoke")}>
-          Revoke
-        </Button>
+        <Button onClick={() => (hasOwn ? setAsks("rotate") : rotate.mutate())}>New token</Button>
+        {hasOwn && (
+          <Button look="danger" onClick={() => setAsks("revoke")}>
+            Revoke
+          </Button>
+        )}
       </div>
       <Confirm
         title="Make a new token?"
@@ -60,7 +83,6 @@ export function DeviceToken({ id }: { id: string }) {
       <Dialog title="The new token" open={rotate.data !== undefined} onClose={() => rotate.reset()}>
         <p className="mb-3 text-[13px] text-mute">It is shown this once. The hub keeps only its fingerprint.</p>
         {rotate.data && <CopyBox label="Token" text={rotate.data.token} />}
-        <ProblemNote error={rotate.error} />
         <div className="mt-5 flex justify-end">
           <Button look="primary" onClick={() => rotate.reset()}>
             I have it

@@ -85,6 +85,7 @@ function Content({ device, streams }: { device: DeviceDetail; streams: readonly 
               key={`${chart.stream}.${chart.property}`}
               device={device.id}
               {...chart}
+              bornAt={device.created_at}
               title={hasManyStreams ? `${chart.stream} · ${chart.property}` : chart.property}
             />
           ))}
@@ -106,7 +107,7 @@ function Content({ device, streams }: { device: DeviceDetail; streams: readonly 
         <div className="grid gap-4">
           <LastValues device={device} />
           <Panel title="Access" hint={<Badge tone={APPROVAL_TONE[device.state]}>{device.state}</Badge>}>
-            <DeviceToken id={device.id} />
+            <DeviceToken id={device.id} hasOwn={device.tokens.length > 0} />
           </Panel>
         </div>
       </div>

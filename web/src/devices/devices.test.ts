@@ -3,7 +3,7 @@ import type { Device, DeviceDetail, Stream } from "../api/types";
 import { chartsOf } from "./charts";
 import { filterDevices } from "./filter";
 
-const device = (id: string, state: Device["state"], streams: string[]): Device => ({ id, site: "home-1", state, streams, last_seen: null, online: false });
+const device = (id: string, state: Device["state"], streams: string[]): Device => ({ id, site: "home-1", state, streams, last_seen: null, online: false, created_at: "" });
 
 test("devices are found by every word in name, site and streams, and by state", () => {
   const all = [device("meter-1", "approved", ["meter"]), device("door", "pending", ["contact"])];
@@ -15,7 +15,7 @@ test("devices are found by every word in name, site and streams, and by state", 
 test("every number that a device has sent gets a chart, and nothing else does", () => {
   const columns = ["power float", "on bool", "never float"].map((text) => ({ name: text.split(" ")[0] ?? "", type: text.split(" ")[1] ?? "", unit: "W" }));
   const latest = ["power", "on"].map((property) => ({ stream: "plug", property, value: 1, unit: null, ts: "" }));
-  const detail: DeviceDetail = { ...device("plug-1", "approved", ["plug"]), latest };
+  const detail: DeviceDetail = { ...device("plug-1", "approved", ["plug"]), latest, tokens: [] };
   const streams = [{ name: "plug", columns }, { name: "other", columns }] as Stream[];
   expect(chartsOf(detail, streams)).toEqual([{ stream: "plug", property: "power", unit: "W" }]);
 });

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { useRange, useSetRange } from "../app/range";
+import { sinceBirth, useRange, useSetRange } from "../app/range";
 import { TimeChart } from "../chart/time-chart";
 import { clock } from "../format/time";
 import { number } from "../format/number";
@@ -13,12 +13,14 @@ interface Props {
   property: string;
   unit: string | null;
   title: string;
+  /** When the device came to be. */
+  bornAt: string;
 }
 const POINTS = 300;
 
 /** One property over the range: the mean as a line, least and greatest of each bucket as a band around it. */
-export function PropertyChart({ device, stream, property, unit, title }: Props) {
-  const range = useRange();
+export function PropertyChart({ device, stream, property, unit, title, bornAt }: Props) {
+  const range = sinceBirth(useRange(), Date.parse(bornAt));
   const setRange = useSetRange();
   const series = useDeviceSeries({ device, stream, property, range, points: POINTS });
   const [hover, setHover] = useState<number | null>(null);

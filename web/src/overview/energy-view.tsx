@@ -1,6 +1,6 @@
 import { House, Leaf, Sun, Zap, type LucideIcon } from "lucide-react";
 import type { Overview } from "../api/types";
-import { useRange, useSetRange } from "../app/range";
+import { sinceBirth, useRange, useSetRange, type Range } from "../app/range";
 import { TimeChart } from "../chart/time-chart";
 import { fixed } from "../format/number";
 import { duration } from "../format/time";
@@ -35,7 +35,7 @@ export function EnergyView({ sources, energy }: { sources: readonly Source[]; en
       </div>
       <div className={`mt-4 grid gap-4 ${hasFlow ? "xl:grid-cols-[1.7fr_1fr]" : ""}`}>
         <Panel title="Power" hint={<Legend power={power} label={`${range.label.toLowerCase()} · ${duration(power.stepMs)} mean`} />}>
-          <PowerChart power={power} />
+          <PowerChart power={power} range={sinceBirth(range, Math.min(...sources.map((source) => source.bornAt)))} />
         </Panel>
         {hasFlow && (
           <Panel title="Energy flow" hint={range.isLive ? "now" : "end of the range"}>
@@ -47,8 +47,7 @@ export function EnergyView({ sources, energy }: { sources: readonly Source[]; en
   );
 }
 
-function PowerChart({ power }: { power: Power }) {
-  const range = useRange();
+function PowerChart({ power, range }: { power: Power; range: Range }) {
   const setRange = useSetRange();
   if (power.error && power.x.length === 0) {
     return (

@@ -11,6 +11,8 @@ export interface Source {
   /** Seconds between two readings of a device. */
   intervalMs: number;
   devices: number;
+  /** When its stream came to be, epoch milliseconds. */
+  bornAt: number;
 }
 
 const POWER = /(^|_)(power|watts?)(_|$)|_k?w$/i;
@@ -51,5 +53,6 @@ function source(role: Role, stream: Stream, column: Column): Source {
     toKw: isKilo ? 1 : 0.001,
     intervalMs: perDevice > 0 ? 60_000 / perDevice : 60_000,
     devices: stream.devices,
+    bornAt: Date.parse(stream.created_at),
   };
 }

@@ -30,7 +30,7 @@ describe("energy sources", () => {
   });
 });
 
-const source: Source = { role: "grid", stream: "meter", column: "power", toKw: 0.001, intervalMs: 10_000, devices: 2 };
+const source: Source = { role: "grid", stream: "meter", column: "power", toKw: 0.001, intervalMs: 10_000, devices: 2, bornAt: 0 };
 
 describe("the live sum", () => {
   test("adds the last value of each device and forgets who fell silent", () => {
@@ -56,10 +56,16 @@ describe("the live sum", () => {
 });
 
 test("columns are aligned on common times and the house is derived", () => {
-  const { x, columns } = aligned([[[1, 2], [2, 3]], [[2, -1]]]);
+  const { x, columns } = aligned([[[1, 2], [2, 3]], [[2, -1]]], 1);
   expect(x).toEqual([1, 2]);
   expect(columns).toEqual([[2, 3], [null, -1]]);
   expect(homeFrom(columns[0] ?? [], columns[1] ?? [])).toEqual([null, 2]);
+});
+
+test("a line goes straight through the times of another and breaks where it was silent", () => {
+  const ticks = [0, 1, 2, 3, 4, 9, 10, 11].map((at) => [at, 0] as const);
+  expect(aligned([ticks, [[0, 0], [4, 8], [9, 1]]], 4).columns[1]).toEqual([0, 2, 4, 6, 8, 1, 1, 1]);
+  expect(aligned([ticks, [[0, 0], [10, 5]]], 4).columns[1]).toEqual([0, null, null, null, null, null, 5, 5]);
 });
 
 test("the back-fill sums the means of the devices per bucket", () => {

@@ -20,7 +20,7 @@ export function lastValuesSql(source: Source): string {
   return `SELECT device, number, ts FROM twin WHERE stream = '${source.stream.replaceAll("'", "''")}' AND property = '${source.column.replaceAll("'", "''")}'`;
 }
 
-/** The live sum of one source, kept as buckets of the same width as the back-fill. */
+/** The live sum of one source in buckets of its own, after those of the back-fill. */
 export class LiveSum {
   private readonly last = new Map<string, { value: number; at: number }>();
   private points: [number, number][] = [];
@@ -65,14 +65,26 @@ export class LiveSum {
   }
 }
 
-/** Aligns the sums on the union of their times; a line without a point there has null. */
-export function aligned(sums: readonly (readonly (readonly [number, number])[])[]): { x: number[]; columns: (number | null)[][] } {
+type Points = readonly (readonly [number, number])[];
+
+/** Aligns the sums on the union of their times. Between two points that are not further apart than `gapMs` a line goes
+ *  straight, and it holds its last value as long; otherwise it has a hole. */
+export function aligned(sums: readonly Points[], gapMs: number): { x: number[]; columns: (number | null)[][] } {
   const x = [...new Set(sums.flatMap((points) => points.map(([at]) => at)))].sort((a, b) => a - b);
-  const columns = sums.map((points) => {
-    const at = new Map(points);
-    return x.map((time) => at.get(time) ?? null);
+  return { x, columns: sums.map((points) => valuesAt(x, points, gapMs)) };
+}
+
+function valuesAt(x: readonly number[], points: Points, gapMs: number): (number | null)[] {
+  let next = 0;
+  return x.map((time) => {
+    while (next < points.length && (points[next]?.[0] ?? 0) <= time) next += 1;
+    const [before, after] = [points[next - 1], points[next]];
+    if (!before) return null;
+    if (before[0] === time) return before[1];
+    if (!after) return time - before[0] <= gapMs ? before[1] : null;
+    if (after[0] - before[0] > gapMs) return null;
+    return before[1] + ((after[1] - before[1]) * (time - before[0])) / (after[0] - before[0]);
   });
-  return { x, columns };
 }
 
 /** Without a meter in the house, what it uses is what the roof gives and the grid adds. */

@@ -16,23 +16,28 @@ export interface PowerLine {
 export interface Power {
   x: number[];
   lines: PowerLine[];
+  /** Width of the buckets of the past. */
   stepMs: number;
   isLoading: boolean;
   error: unknown;
 }
 const POINTS = 240;
 const TICK_MS = 1000;
+/** A line breaks where more than this many buckets have nothing. */
+const GAP_STEPS = 4;
 
 /** Power by role over the range: SQL for the past, the tail for the present, one new state a second. */
 export function usePower(sources: readonly Source[], range: Range): Power {
   const key = sources.map((source) => `${source.role}=${source.stream}.${source.column}`).join(",");
   const leastMs = Math.max(0, ...sources.map((source) => 2 * source.intervalMs));
   const stepMs = stepFor(range.spanMs, POINTS, leastMs);
+  // The live sum holds the last value of every device, so that it needs no bucket in which each has spoken.
+  const liveStepMs = stepFor(range.spanMs, POINTS);
   // A fresh set of sums whenever the question changes; the fetch below fills it.
   const sums = useMemo(
-    () => sources.map((source) => new LiveSum(source, stepMs)),
+    () => sources.map((source) => new LiveSum(source, liveStepMs)),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- `key` says all that matters of the sources
-    [key, stepMs, range.isLive],
+    [key, liveStepMs, range.isLive],
   );
   const span = range.isLive ? range.id : `${range.from}-${range.to}`;
   const past = useQuery({
@@ -42,7 +47,7 @@ export function usePower(sources: readonly Source[], range: Range): Power {
     gcTime: 0,
     queryFn: async ({ signal }) => {
       const [from, to] = range.isLive ? [Date.now() - range.spanMs, Date.now()] : [range.from, range.to];
-      await Promise.all(sums.map((sum) => fill(sum, from, to, range.isLive, signal)));
+      await Promise.all(sums.map((sum) => fill(sum, from, to, stepMs, range.isLive, signal)));
       return Date.now();
     },
   });
@@ -59,18 +64,20 @@ export function usePower(sources: readonly Source[], range: Range): Power {
     },
     onGap: () => void past.refetch(),
   });
+  // Before it knows what every device said last, the sum would be of some homes alone.
+  const isSeeded = past.isFetched;
   const [, setTick] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => {
-      if (range.isLive) for (const sum of sums) sum.tick(Date.now(), Date.now() - range.spanMs);
+      if (range.isLive && isSeeded) for (const sum of sums) sum.tick(Date.now(), Date.now() - range.spanMs);
       setTick((tick) => tick + 1);
     }, TICK_MS);
     return () => clearInterval(timer);
-  }, [sums, range.isLive, range.spanMs]);
-  return { ...linesOf(sums), stepMs, isLoading: past.isPending, error: past.error };
+  }, [sums, isSeeded, range.isLive, range.spanMs]);
+  return { ...linesOf(sums, GAP_STEPS * stepMs), stepMs, isLoading: past.isPending, error: past.error };
 }
 
-async function fill(sum: LiveSum, from: number, to: number, isLive: boolean, signal: AbortSignal): Promise<void> {
+async function fill(sum: LiveSum, from: number, to: number, stepMs: number, isLive: boolean, signal: AbortSignal): Promise<void> {
   if (isLive) {
     // Without the twin the sum still grows, device by device, from the tail.
     const last = await rows(lastValuesSql(sum.source), signal).catch(() => null);
@@ -79,7 +86,7 @@ async function fill(sum: LiveSum, from: number, to: number, isLive: boolean, sig
       if (typeof value === "number" && at !== undefined) sum.observe(String(device), value, at);
     }
   }
-  const past = await rows(backfillSql(sum.source, from, to, sum.stepMs), signal);
+  const past = await rows(backfillSql(sum.source, from, to, stepMs), signal);
   const points = past.rows.flatMap(([t, value]): [number, number][] => {
     const at = parse(t as string)?.getTime();
     return at !== undefined && typeof value === "number" ? [[at, value * sum.source.toKw]] : [];
@@ -88,8 +95,8 @@ async function fill(sum: LiveSum, from: number, to: number, isLive: boolean, sig
   sum.backfill(points.slice(1, isLive ? -1 : undefined));
 }
 
-function linesOf(sums: readonly LiveSum[]): { x: number[]; lines: PowerLine[] } {
-  const { x, columns } = aligned(sums.map((sum) => sum.series()));
+function linesOf(sums: readonly LiveSum[], gapMs: number): { x: number[]; lines: PowerLine[] } {
+  const { x, columns } = aligned(sums.map((sum) => sum.series()), gapMs);
   const lines = sums.map((sum, index) => ({
     role: sum.source.role,
     values: columns[index] ?? [],
