@@ -159,7 +159,7 @@ pub(crate) fn lake_problem(error: LakeError) -> Problem {
         LakeError::Query { .. } | LakeError::NotAQuery { .. } | LakeError::QueryTooLong { .. } => {
             "invalid_sql"
         }
-        LakeError::NoSuchStream { .. } => {
+        LakeError::NoSuchStream { .. } | LakeError::NoSuchProperty { .. } => {
             return Problem::new(StatusCode::NOT_FOUND, "not_found", error.to_string());
         }
         other => other.code(),

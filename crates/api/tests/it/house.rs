@@ -30,7 +30,6 @@ pub struct House {
     pub app: App,
     pub router: Router,
     pub meta: Arc<dyn Meta>,
-    pub log: Arc<dyn Log>,
     pub ingest: Ingest,
     pub lake: Lake,
     pub gateway: Gateway,
@@ -82,7 +81,7 @@ impl House {
         let shutdown = watch::Sender::new(false);
         let app = App::new(Parts {
             meta: Arc::clone(&meta),
-            log: Arc::clone(&log),
+            log,
             ingest: ingest.clone(),
             engine,
             lake: lake.clone(),
@@ -95,7 +94,7 @@ impl House {
         let router = springhouse_api::router(app.clone());
         let admin = token(&meta, TenantId::main(), vec![Scope::Admin]).await;
         let _folder = folder;
-        House { app, router, meta, log, ingest, lake, gateway, clock, recorder, shutdown, admin, _folder }
+        House { app, router, meta, ingest, lake, gateway, clock, recorder, shutdown, admin, _folder }
     }
 
     /// Somebody without credentials, on another machine than the hub but on its network.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::house::House;
+use crate::house::{House, until};
 use crate::socket::Socket;
 
 const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "mqtt");
@@ -77,7 +77,7 @@ async fn a_revoked_token_cuts_its_device_off() {
     assert_eq!(socket.bytes().await, CONNACK_ACCEPTED);
     house.admin().delete("/api/v1/devices/lamp-1/token").await.expect(204);
     socket.end().await;
-    assert_eq!(house.gateway.connections(), 0);
+    until(async || (house.gateway.connections() == 0).then_some(())).await;
     let mut again = Socket::open_with(&house, &[SUBPROTOCOL], "/mqtt").await.unwrap();
     again.send(connect(&token)).await;
     assert_ne!(again.bytes().await, CONNACK_ACCEPTED);

@@ -80,8 +80,11 @@ async fn a_body_has_to_be_json_and_to_say_so() {
     admin.send(Method::POST, path, Body::from("{}"), None).await.problem(415, "unsupported_media_type");
     let broken = admin.post_raw(path, "{\"query\": ", "application/json").await;
     assert!(broken.problem(400, "malformed_json")["detail"].as_str().unwrap().contains("line 1 column"));
-    let missing = admin.post(path, json!({ "sql": "SELECT 1" })).await.problem(422, "invalid_body");
+    let missing = admin.post(path, json!({})).await.problem(422, "invalid_body");
     assert!(missing["detail"].as_str().unwrap().contains("missing field `query`"), "{missing}");
+    let mistyped = json!({ "query": "SELECT 1", "limt": 5 });
+    let unknown = admin.post(path, mistyped).await.problem(422, "invalid_body");
+    assert!(unknown["detail"].as_str().unwrap().contains("unknown field `limt`"), "{unknown}");
     let good = admin.post_raw(path, r#"{"query": "SELECT 1"}"#, "application/json; charset=utf-8").await;
     good.expect(200);
 }

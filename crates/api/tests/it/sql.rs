@@ -180,7 +180,7 @@ async fn an_error_in_a_statement_points_at_its_place() {
         let said = detail(query, 400, "invalid_sql").await;
         assert!(said.contains(place), "{query:?}: {said}");
     }
-    assert!(detail("SELECT * FROM nowhere", 404, "not_found").await.contains("nowhere"));
+    assert!(detail("SELECT * FROM nowhere", 400, "invalid_sql").await.contains("`nowhere` does not exist"));
     assert!(detail("DROP STREAM nowhere", 404, "not_found").await.contains("nowhere"));
     detail("CREATE STREAM meter (power DOUBLE)", 409, "conflict").await;
 }

@@ -58,7 +58,8 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
     let purge = json!({ "ids": [quarantined] });
     assert_eq!(other.post("/api/v1/quarantine/purge", purge).await.expect(200)["purged"], 0);
     let sql = async |query: &str| other.post("/api/v1/sql", json!({ "query": query })).await;
-    sql("SELECT * FROM light").await.problem(404, "not_found");
+    let unknown = sql("SELECT * FROM light").await.problem(400, "invalid_sql");
+    assert_eq!(unknown["detail"], "stream `light` does not exist");
     for table in ["devices", "twin"] {
         let count = sql(&format!("SELECT count(*) FROM {table}")).await.expect(200);
         assert_eq!(count["rows"], json!([[0]]), "{table}");
