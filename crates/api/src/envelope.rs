@@ -75,7 +75,7 @@ async fn answer(request: Request, next: Next, deadline: Duration) -> Response {
         Err(_) => {
             let detail = format!("no answer within {} s", deadline.as_secs());
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
-                .hint("ask for less at a time, or set a longer `request_timeout`")
+                .hint("ask for less at a time")
                 .into_response()
         }
     };

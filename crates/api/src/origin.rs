@@ -24,7 +24,7 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
     if (on_loopback || !names.is_empty()) && !is_own_name(name_of(&host), names) {
         let detail = format!("this hub does not answer to the name `{}`", name_of(&host));
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", detail)
-            .hint("open it by its address, or add the name to `host_names` in the configuration"));
+            .hint("open it by its address, or add the name to `http.host_names` in the configuration"));
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if (changes || request.headers().contains_key(header::UPGRADE))

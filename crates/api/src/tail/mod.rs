@@ -74,7 +74,7 @@ pub(crate) async fn open(
     let upgrade = upgrade.map_err(|_| needs_websocket())?;
     let place = app.tail_place().ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_tails", "too many tails are open")
-            .hint("close some, or raise `tails_max`")
+            .hint("close some of them; one tail may be of several streams")
             .retry_after_s(10)
     })?;
     Ok(upgrade
