@@ -42,6 +42,7 @@ impl Shared {
 
     /// Merges each day of every stream, whatever the levels; for a person who asks, and for tests.
     pub(crate) async fn merge_all(&self) -> Result<(), LakeError> {
+        self.settle().await?;
         for stream in self.catalog.all() {
             for files in self.days(&stream).into_values().filter(|files| files.len() > 1) {
                 self.merge(&stream, files).await?;

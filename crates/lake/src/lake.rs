@@ -226,11 +226,14 @@ impl Lake {
         tasks.shutdown().await;
     }
 
-    /// Waits until the tail holds what the log holds at this moment.
+    /// Waits until the tail and the twin hold what the log holds at this moment.
     async fn catch_up(&self) {
         let end = self.shared.log.end().0;
-        let mut consumed = self.shared.consumed.subscribe();
-        let caught_up = consumed.wait_for(|consumed| *consumed >= end);
+        let caught_up = async {
+            for mut consumed in [self.shared.consumed.subscribe(), self.twin.consumed()] {
+                let _ = consumed.wait_for(|consumed| *consumed >= end).await;
+            }
+        };
         if tokio::time::timeout(CATCH_UP, caught_up).await.is_err() {
             tracing::warn!("the lake is behind the log; a query sees the rows up to where it is");
         }

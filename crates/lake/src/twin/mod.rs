@@ -54,7 +54,7 @@ struct Shared {
     catalog: Arc<dyn Catalog>,
     every: Duration,
     values: RwLock<Values>,
-    changes: watch::Sender<u64>,
+    consumed: watch::Sender<u64>,
     /// One writer to meta at a time, so that offsets arrive in order.
     persisting: tokio::sync::Mutex<()>,
 }
@@ -93,7 +93,7 @@ impl Twin {
             catalog,
             every: options.twin_every,
             values: RwLock::new(values),
-            changes: watch::Sender::new(0),
+            consumed: watch::Sender::new(offset),
             persisting: tokio::sync::Mutex::new(()),
         };
         Ok(Twin { shared: Arc::new(shared) })
@@ -109,14 +109,9 @@ impl Twin {
         self.collect(tenant, None)
     }
 
-    /// Counts the changes; moves after each that readers can see.
-    pub fn watch(&self) -> watch::Receiver<u64> {
-        self.shared.changes.subscribe()
-    }
-
     /// Records before this are in the values.
-    pub fn consumed(&self) -> u64 {
-        self.shared.values.read().next
+    pub fn consumed(&self) -> watch::Receiver<u64> {
+        self.shared.consumed.subscribe()
     }
 
     fn collect(&self, tenant: &TenantId, only: Option<&DeviceId>) -> Vec<Latest> {
@@ -143,7 +138,7 @@ impl Twin {
 
     /// Reads the log into the values, for ever.
     pub(crate) async fn follow(self) {
-        let mut reader = Reader::new(Arc::clone(&self.shared.log), Offset(self.consumed()));
+        let mut reader = Reader::new(Arc::clone(&self.shared.log), Offset(*self.shared.consumed.borrow()));
         loop {
             match reader.next(READ_BYTES).await {
                 Ok(records) => {
@@ -166,21 +161,18 @@ impl Twin {
 
     fn take_in(&self, records: &[Arc<Record>]) {
         let Some(next) = records.last().map(|last| last.next_offset().0) else { return };
-        let mut changed = false;
         for record in records.iter().filter(|record| record.kind == Kind::Readings) {
             let known = self.shared.catalog.stream(record.stream);
             let Some(entry) = known.filter(|entry| !is_internal(entry)) else { continue };
             match record.batch() {
                 Ok(batch) => {
-                    changed |= self.shared.values.write().fold(&entry, &batch, record.offset.0);
+                    self.shared.values.write().fold(&entry, &batch, record.offset.0);
                 }
                 Err(_) => counter!("springhouse_twin_undecodable_records_total").increment(1),
             }
         }
         self.shared.values.write().next = next;
-        if changed {
-            self.shared.changes.send_modify(|count| *count += 1);
-        }
+        self.shared.consumed.send_replace(next);
     }
 
     /// Writes changes to meta at intervals, for ever.

@@ -136,14 +136,13 @@ impl Values {
         }
     }
 
-    /// Folds the rows of a record in; true when a value changed. Of two values the later event counts, of two of the
+    /// Folds the rows of a record in. Of two values the later event counts, of two of the
     /// same time the later row.
-    pub fn fold(&mut self, stream: &StreamEntry, batch: &RecordBatch, offset: u64) -> bool {
+    pub fn fold(&mut self, stream: &StreamEntry, batch: &RecordBatch, offset: u64) {
         let newest = Newest::of(batch);
         let Values { streams, changed, .. } = self;
         let values = StreamValues::of(streams, stream);
         let places: Vec<usize> = newest.columns.iter().map(|(_, name)| values.place(name)).collect();
-        let mut any = false;
         for (number, name) in newest.devices.iter().enumerate() {
             let Ok(device) = name.parse::<DeviceId>() else { continue };
             let cells = values.devices.entry(device.clone()).or_default();
@@ -156,11 +155,9 @@ impl Values {
                 if let Some(value) = is_later.then(|| Value::at(batch.column(*column), row)).flatten() {
                     cells[place] = Some(Cell { value, ts, offset });
                     changed.insert((stream.id, device.clone(), place));
-                    any = true;
                 }
             }
         }
-        any
     }
 
     /// Forgets the streams that are gone; returns what they were called.
