@@ -33,8 +33,8 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let folder = tempfile::tempdir_in(&arguments.scratch)?;
     let events = folder.path().join("events.ndjson");
     let made = Command::new(&arguments.springhouse)
-        .args(["sim", "events", "--count", &arguments.events.to_string(), "--out"])
-        .arg(&events)
+        .args(["sim", "--print-events", &arguments.events.to_string()])
+        .stdout(fs::File::create(&events)?)
         .status()?;
     if !made.success() {
         bail!("the event generator failed");

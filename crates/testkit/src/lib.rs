@@ -6,7 +6,7 @@
 //! and [`Publisher`] carries them to a hub over real MQTT, as devices do. [`Fleet`] runs many homes beside real time.
 
 pub mod appliance;
-pub mod events;
+mod events;
 pub mod faults;
 mod fleet;
 mod home;
@@ -20,6 +20,7 @@ pub mod region;
 pub mod solar;
 pub mod weather;
 
+pub use events::{EventOptions, write_events};
 pub use faults::{Fault, FaultKind};
 pub use fleet::{Fleet, FleetOptions};
 pub use home::{Home, HomeOptions};

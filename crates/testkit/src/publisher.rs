@@ -19,6 +19,8 @@ use crate::Reading;
 
 /// Readings that wait in the client; a hub that is slow or away slows the simulation down instead of filling memory.
 const QUEUE: usize = 64;
+/// Readings that may be without an answer.
+const INFLIGHT: u16 = 64;
 const RETRY_MS_MAX: u64 = 10_000;
 
 #[derive(Clone, Debug)]
@@ -71,6 +73,8 @@ impl Publisher {
         mqtt.set_clean_start(false);
         mqtt.set_session_expiry_interval(Some(600));
         mqtt.set_connection_timeout(5);
+        // The client keeps a place for each; without this bound it takes 14 MB a home.
+        mqtt.set_outgoing_inflight_upper_limit(INFLIGHT);
         let (client, events) = AsyncClient::new(mqtt, QUEUE);
         let own = Arc::new(Own::default());
         let pump = tokio::spawn(pump(events, Arc::clone(&counters), Arc::clone(&own)));

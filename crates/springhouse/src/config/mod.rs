@@ -8,7 +8,7 @@ mod settings;
 pub use address::Listen;
 pub use file::{Anonymous, File, Route};
 pub use flags::HubFlags;
-pub use settings::{HostNames, Policy, Settings, Tls};
+pub use settings::{HostNames, LISTENER_NAMES, Policy, Settings, Tls};
 
 use std::path::{Path, PathBuf};
 

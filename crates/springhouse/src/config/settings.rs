@@ -20,6 +20,9 @@ pub enum Policy {
     Refuse,
 }
 
+/// What the hub calls its own listeners towards the gateway.
+pub const LISTENER_NAMES: [&str; 3] = ["mqtt", "mqtts", "websocket"];
+
 /// Names of the hub in certificates and in the address bar.
 pub type HostNames = Vec<String>;
 
@@ -193,7 +196,16 @@ impl Settings {
             ("http.listen".to_owned(), self.http.listen),
             ("http.tls".to_owned(), self.http.tls),
         ];
-        for anonymous in &self.mqtt.anonymous {
+        for (index, anonymous) in self.mqtt.anonymous.iter().enumerate() {
+            // The name decides what a client may do: it must not be that of a listener with other rules.
+            let is_taken = LISTENER_NAMES.contains(&anonymous.name.as_str())
+                || self.mqtt.anonymous[..index].iter().any(|other| other.name == anonymous.name);
+            if is_taken {
+                return wrong(format!(
+                    "the anonymous listener `{}` has the name of another listener\nhint: give each a `name` of its own",
+                    anonymous.name
+                ));
+            }
             if anonymous.topics.is_empty() {
                 return wrong(format!("the anonymous listener `{}` allows no topic", anonymous.name));
             }
@@ -265,6 +277,18 @@ mod tests {
     fn two_listeners_on_one_address_are_an_error() {
         let message = resolved("[http]\nlisten = ':1883'", HubFlags::default()).unwrap_err().to_string();
         assert!(message.contains("`mqtt.listen` and `http.listen` both want"), "{message}");
+    }
+
+    #[test]
+    fn an_anonymous_listener_does_not_take_the_name_of_another() {
+        let listener = |name: &str, port: u16| {
+            format!("[[mqtt.anonymous]]\n{name}listener = ':{port}'\ntopics = ['x']\n")
+        };
+        for toml in [listener("name = 'mqtt'\n", 1884), listener("", 1884) + &listener("", 1885)] {
+            let message = resolved(&toml, HubFlags::default()).unwrap_err().to_string();
+            assert!(message.contains("name of another listener"), "{message}");
+        }
+        resolved(&(listener("", 1884) + &listener("name = 'b'\n", 1885)), HubFlags::default()).unwrap();
     }
 
     #[test]

@@ -24,14 +24,14 @@ use super::door::HubDoor;
 use super::listeners::{Addresses, Listeners, serve_https};
 use super::tls::{self, ServerTls};
 use super::{Hub, paths};
-use crate::config::{Policy, Settings};
+use crate::config::{LISTENER_NAMES, Policy, Settings};
 use crate::failure::Failure;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Names of the listeners, as the gateway and `anonymous` know them.
-const MQTT: &str = "mqtt";
-const MQTTS: &str = "mqtts";
-const WEBSOCKET: &str = "websocket";
+const MQTT: &str = LISTENER_NAMES[0];
+const MQTTS: &str = LISTENER_NAMES[1];
+const WEBSOCKET: &str = LISTENER_NAMES[2];
 
 impl Hub {
     /// Opens the data directory and everything in it; returns when devices and people are let in.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use springhouse_model::{Clock, SystemClock, Timestamp};
-use springhouse_testkit::{Fault, Fleet, FleetOptions, Home, HomeOptions, Pace};
+use springhouse_testkit::{EventOptions, Fault, Fleet, FleetOptions, Home, HomeOptions, Pace, write_events};
 use tokio::time::Instant;
 
 use super::token::duration;
@@ -65,13 +65,25 @@ pub struct Args {
     /// Print this length of simulated time as NDJSON in place of publishing it
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["warp", "only_past", "run_for"])]
     print: Option<Duration>,
+    /// Print this many readings of the stream that the benchmarks use, 129 bytes each, some of them late
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["print", "since", "run_for"])]
+    print_events: Option<u64>,
 }
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
-    match args.print {
-        Some(length) => print(&args, length),
-        None => runtime::run_hub(2, publish(args)),
+    match (args.print, args.print_events) {
+        (Some(length), _) => print(&args, length),
+        (None, Some(events)) => print_events(events),
+        (None, None) => runtime::run_hub(2, publish(args)),
     }
+}
+
+/// The same bytes every time, so that different systems can be compared on them.
+fn print_events(events: u64) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    write_events(EventOptions { events, ..EventOptions::default() }, &mut out)?;
+    out.flush()?;
+    Ok(())
 }
 
 /// One line a reading, with device and stream in it, in the order of time.

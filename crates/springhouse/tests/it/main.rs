@@ -2,5 +2,8 @@
 
 mod commands;
 mod files;
+mod hub;
+mod kill;
 mod program;
 mod shape;
+mod way;
