@@ -78,7 +78,8 @@ pub(crate) enum Step {
 impl Ingest {
     /// Takes a batch in order and says what became of each message, in `outcomes`. Waits while the shard is full. What was
     /// taken is durable when [`commits`](Ingest::commits) has reached the returned id, and may be acknowledged then and not
-    /// before. On an error nothing of the batch may be acknowledged.
+    /// before. On an error `outcomes` tells which messages were taken: they stay taken and will be durable, so that only
+    /// the rest may be offered again; nothing of the batch may be acknowledged yet.
     pub async fn accept(
         &self,
         who: &Principal,
@@ -116,7 +117,8 @@ impl Ingest {
         }
     }
 
-    /// Writes session-journal events, in order and in one commit.
+    /// Writes session-journal events in their order; all are durable with the returned commit. Each stands alone: a
+    /// crash may keep the first ones and not the last.
     pub async fn journal(&self, events: Vec<Bytes>) -> Result<CommitId, IngestError> {
         let shared = &self.shared;
         loop {

@@ -159,6 +159,44 @@ async fn a_full_disk_refuses_and_recovers() {
 }
 
 #[tokio::test]
+async fn a_batch_that_a_full_disk_has_cut_goes_on_where_it_stopped() {
+    let small = Options { shard_bytes: 4_000, full_retry: Duration::from_millis(1), ..options() };
+    let (hub, log) = gated(small, true).await;
+    hub.say(TOPIC, r#"{"v":-1}"#).await;
+    log.fail(Some(LogError::Full { path: Path::new("log").to_owned() }));
+    let messages: Vec<_> = (0..500).map(|n| hub.message(TOPIC, &format!(r#"{{"v":{n}}}"#))).collect();
+    let mut outcomes = Vec::new();
+    let error = hub.ingest.accept(&gateway(), &messages, &mut outcomes).await.unwrap_err();
+    assert!(matches!(error, IngestError::Full { .. }), "{error}");
+    assert!((1..500).contains(&outcomes.len()), "{} were taken", outcomes.len());
+    log.fail(None);
+    let commit = loop {
+        match hub.ingest.accept(&gateway(), &messages[outcomes.len()..], &mut outcomes).await {
+            Ok(commit) => break commit,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    hub.ingest.durable(commit).await.unwrap();
+    let values: Vec<i64> =
+        hub.texts("s", "v").into_iter().flatten().map(|value| value.parse().unwrap()).collect();
+    assert_eq!(values, (-1..500).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_are_more_than_an_append_takes_are_parted() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::parse_rfc3339(NOON).unwrap()));
+    let log = DiskLog::open(folder.path(), springhouse_log::Options::default()).unwrap();
+    let meta = Arc::new(SqliteMeta::in_memory().await.unwrap());
+    let hub = Hub::over(options(), meta, Arc::new(log), clock).await;
+    // 20 MiB: the log takes 16 at once.
+    let events: Vec<_> = (0..20).map(|n| Bytes::from(vec![n; 1 << 20])).collect();
+    let commit = hub.ingest.journal(events.clone()).await.unwrap();
+    hub.ingest.durable(commit).await.unwrap();
+    assert!(hub.events() == events, "all of them in their order");
+}
+
+#[tokio::test]
 async fn a_poisoned_log_is_said_to_everyone() {
     let (hub, log) = gated(options(), true).await;
     hub.say(TOPIC, r#"{"v":0}"#).await;

@@ -82,3 +82,16 @@ async fn the_inbox_goes_on_after_a_restart_without_repeating() {
     payloads.sort();
     assert_eq!(payloads, [b"one", b"two"]);
 }
+
+#[tokio::test]
+async fn what_one_tenant_has_in_quarantine_no_other_replays() {
+    let hub = Hub::new().await;
+    hub.say(TOPIC, r#"{"v":1}"#).await;
+    hub.say(TOPIC, r#"{"ts":"1970-01-01T00:00:00Z","v":2}"#).await;
+    let ids = vec![hub.inbox(1).await[0].id.clone()];
+    let other: TenantId = "other".parse().unwrap();
+    let report = hub.ingest.replay(&other, &ids).await.unwrap();
+    assert_eq!(report, ReplayReport::default());
+    assert!(hub.batches_of(&other, "s").is_empty());
+    hub.inbox(1).await;
+}
