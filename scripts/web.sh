@@ -17,19 +17,29 @@ install_packages() {
   fi
 }
 
+# The built page is newer than everything that it is made of; folders count, because a file that is gone leaves only
+# their time. crates/api/build.rs asks here too, so that the page is built once.
+is_built() {
+  [ -f dist/index.html ] &&
+    [ -z "$(find src public index.html package-lock.json vite.config.ts tsconfig.json -newer dist/index.html | head -n 1)" ]
+}
+
 build_page() {
-  if [ -f dist/index.html ] &&
-    [ -z "$(find src public index.html package-lock.json vite.config.* tsconfig*.json -newer dist/index.html 2>/dev/null | head -n 1)" ]; then
-    return
-  fi
+  # Two builds of the program with different target directories share this one page.
+  exec 9>node_modules/.building
+  if command -v flock >/dev/null; then flock 9; fi
+  if is_built; then return; fi
+  # What changes during the build is newer than its beginning.
+  touch node_modules/.begun
   npm run --silent build
-  touch dist/index.html
+  touch -r node_modules/.begun dist/index.html
 }
 
 browser() {
   command -v chromium || command -v chromium-browser || command -v google-chrome || true
 }
 
+if [ "$verb" = build ] && is_built; then exit 0; fi
 install_packages
 case $verb in
   build) build_page ;;

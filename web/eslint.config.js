@@ -23,7 +23,7 @@ export default ts.config(
       globals: {
         process: "readonly", console: "readonly", fetch: "readonly", URL: "readonly", document: "readonly", window: "readonly",
         setTimeout: "readonly", clearTimeout: "readonly", localStorage: "readonly", matchMedia: "readonly", Buffer: "readonly",
-        WebSocket: "readonly", AbortSignal: "readonly", performance: "readonly", getComputedStyle: "readonly",
+        WebSocket: "readonly", MutationObserver: "readonly", AbortSignal: "readonly", performance: "readonly", getComputedStyle: "readonly",
       },
     },
   },

@@ -41,11 +41,10 @@ export function Page({ title, sub, actions, hasRange = false, children }: Props)
             <button
               type="button"
               onClick={openPalette}
-              aria-label="Search or run a command"
               className="flex h-8 items-center gap-2 rounded-md border border-line bg-panel px-2.5 text-[13px] text-mute hover:bg-raised xl:w-60"
             >
               <Search size={14} aria-hidden />
-              <span className="max-xl:hidden">Search or run a command</span>
+              <span className="max-xl:sr-only">Search or run a command</span>
               <kbd className="ml-auto rounded border border-line px-1 font-sans text-[11px] max-xl:hidden">⌘K</kbd>
             </button>
             <IconButton label={theme === "dark" ? "Light theme" : "Dark theme"} className="max-sm:hidden" onClick={toggleTheme}>
