@@ -16,7 +16,7 @@ STAGE := scripts/stage.sh
 ARGS ?=
 
 .PHONY: help demo build release test test-rust test-web test-browser ci fmt fmt-check lint web web-check \
-        bench paho fuzz-replay image archive licences clean setup
+        bench paho real-input fuzz-replay image archive licences clean setup
 
 help: ## list the recipes
 	@echo "Springhouse: the recipes (first build: 10 to 15 minutes on two cores, afterwards seconds)"
@@ -90,6 +90,11 @@ bench: ## measure beside other systems in one run; writes docs/benchmarks.md
 paho: ## Eclipse Paho's interoperability suite against a hub (PAHO_TESTING=checkout of paho.mqtt.testing)
 	@$(MAKE) build
 	@scripts/paho.sh
+
+real-input: ## recordings through mosquitto_pub and Paho, pipeline against batch query (RECORDINGS=folder)
+	@scripts/setup.sh test
+	@$(MAKE) build
+	@scripts/real-input.sh "$(RECORDINGS)"
 
 fuzz-replay: ## replay the fuzz corpora (also part of `make test`)
 	@cargo test --workspace --lib --tests corpus

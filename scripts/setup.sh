@@ -60,7 +60,7 @@ need_browser() {
   apt_install chromium || say "browser tests will be skipped"
 }
 
-# paho-mqtt is the real client of the crash tests; they fall back to a Rust client and say so without it.
+# mosquitto_pub and paho-mqtt are the clients of scripts/real-input.sh, paho-mqtt runs the interoperability suite.
 need_clients() {
   has mosquitto_pub || apt_install mosquitto-clients || true
   [ -x "$cache/venv/bin/python" ] && "$cache/venv/bin/python" -c 'import paho.mqtt' 2>/dev/null && return

@@ -21,11 +21,21 @@ def value(text):
         return text
 
 
+def moment(text, formats):
+    """The first format that fits; recordings change theirs in the middle."""
+    for form in formats:
+        try:
+            return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc)
+        except ValueError:
+            continue
+    sys.exit(f"`{text}` fits none of the formats {formats}")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file")
     arguments.add_argument("--time", required=True, help="columns that make the time, joined by a blank")
-    arguments.add_argument("--format", required=True, help="strptime format of the joined time, read as UTC")
+    arguments.add_argument("--format", required=True, action="append", help="strptime format of the joined time, read as UTC; may be given several times")
     arguments.add_argument("--drop", default="", help="columns to leave out")
     arguments.add_argument("--limit", type=int, default=0, help="rows to write, 0 for all")
     options = arguments.parse_args()
@@ -38,9 +48,8 @@ def main():
                 break
             # A header one cell short means a nameless index in front (R writes such files).
             row = dict(zip(header, cells[len(cells) - len(header):]))
-            moment = datetime.datetime.strptime(" ".join(row[c] for c in time_columns), options.format)
-            moment = moment.replace(tzinfo=datetime.timezone.utc)
-            reading = {"ts": int(moment.timestamp() * 1000)}
+            at = moment(" ".join(row[c] for c in time_columns), options.format)
+            reading = {"ts": int(at.timestamp() * 1000)}
             for name, text in row.items():
                 if name and name not in time_columns and name not in dropped:
                     reading[name.lower()] = value(text)
