@@ -3,13 +3,14 @@
 //! What is written and how far the log has been read commit together, so that a crash repeats nothing and loses
 //! nothing. The id of a message is its place in the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, StringArray, cast::AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, LogError, Offset, Reader, Record};
-use springhouse_meta::{MetaError, QuarantinedMessage};
+use springhouse_meta::{MetaError, QUARANTINED_BYTES_MIN, QuarantinedMessage};
 use springhouse_model::{TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, RECEIVED_COLUMN, SITE_COLUMN};
 
@@ -62,6 +63,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, InboxError>
     let mut written = stored.unwrap_or(shared.log.head()).max(shared.log.head());
     shared.log.hold(CONSUMER, written);
     let mut reader = Reader::new(Arc::clone(&shared.log), written);
+    let mut sizes = HashMap::new();
     loop {
         let records = reader.next(READ_BYTES).await?;
         let mut messages = Vec::new();
@@ -75,8 +77,35 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, InboxError>
             shared.meta.quarantine_put(&messages, Some((CONSUMER, position.0))).await?;
             written = position;
             shared.log.hold(CONSUMER, written);
+            bound(shared, &mut sizes, &messages).await?;
         }
     }
+}
+
+/// Keeps the inbox of each tenant within its bytes. `sizes` is what it is known to have at most: a purge makes it less, which
+/// the next look finds.
+async fn bound(
+    shared: &Shared,
+    sizes: &mut HashMap<TenantId, u64>,
+    messages: &[QuarantinedMessage],
+) -> Result<(), MetaError> {
+    let bytes_max = shared.options.inbox_bytes_max;
+    for same in messages.chunk_by(|a, b| a.tenant == b.tenant) {
+        let tenant = &same[0].tenant;
+        let added: u64 =
+            same.iter().map(|message| message.payload.len() as u64 + QUARANTINED_BYTES_MIN).sum();
+        let size = sizes.entry(tenant.clone()).or_insert(bytes_max);
+        *size += added;
+        if *size > bytes_max {
+            let trimmed = shared.meta.quarantine_trim(tenant, bytes_max).await?;
+            *size = trimmed.bytes_left;
+            if trimmed.deleted > 0 {
+                tracing::warn!(%tenant, messages = trimmed.deleted, "the quarantine is full, its oldest messages are gone");
+                metrics::counter!("springhouse_quarantine_dropped_total").increment(trimmed.deleted);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The tenant whose quarantine the record belongs to, if to any.

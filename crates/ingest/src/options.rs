@@ -41,6 +41,8 @@ pub struct Options {
     pub streams_max: usize,
     /// Devices that messages may add to a tenant.
     pub devices_max: usize,
+    /// Payload bytes of quarantined messages that wait for a person, for each tenant; beyond, the oldest go.
+    pub inbox_bytes_max: u64,
     /// How long after which the log is asked again when its disk is full.
     pub full_retry: Duration,
     /// How often the devices' last signs of life are written down.
@@ -63,6 +65,7 @@ impl Default for Options {
             dedup_rows_max: 300_000,
             streams_max: 1_000,
             devices_max: 100_000,
+            inbox_bytes_max: 256 << 20,
             full_retry: Duration::from_millis(250),
             touch_interval: Duration::from_secs(10),
         }

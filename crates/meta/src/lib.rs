@@ -35,7 +35,9 @@ pub use error::MetaError;
 pub use files::{AddedFiles, LakeFile, LakeFiles};
 pub use persons::{Link, LinkPurpose, NewPerson, Person, Persons};
 pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, Pipelines};
-pub use quarantine::{Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage};
+pub use quarantine::{
+    QUARANTINED_BYTES_MIN, Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage, Trimmed,
+};
 pub use secrets::{PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, PasswordError, check_password};
 pub use settings::Settings;
 pub use sqlite::SqliteMeta;

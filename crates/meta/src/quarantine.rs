@@ -52,6 +52,17 @@ pub struct QuarantineFilter {
     pub with_replayed: bool,
 }
 
+/// Bytes that a message counts for besides its payload.
+pub const QUARANTINED_BYTES_MIN: u64 = 256;
+
+/// What a look at the size of a tenant's quarantine has found and done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Messages that are gone.
+    pub deleted: u64,
+    pub bytes_left: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct QuarantineCount {
     pub stream: Option<StreamName>,
@@ -78,4 +89,7 @@ pub trait Quarantine: Send + Sync {
     async fn quarantine_mark_replayed(&self, tenant: &TenantId, ids: &[String]) -> Result<()>;
     /// Deletes; returns how many.
     async fn quarantine_purge(&self, tenant: &TenantId, filter: &QuarantineFilter) -> Result<u64>;
+    /// Deletes the oldest messages when the tenant's take more than `bytes_max`, until nine tenths of it are left. Says
+    /// what that was and what there is.
+    async fn quarantine_trim(&self, tenant: &TenantId, bytes_max: u64) -> Result<Trimmed>;
 }

@@ -1,10 +1,11 @@
 //! The inbox: what waits there, and how it gets out.
 
-use springhouse_ingest::{Outcome, ReplayReport};
+use springhouse_ingest::{Options, Outcome, ReplayReport};
+use springhouse_meta::QuarantineFilter;
 use springhouse_model::{TenantId, ValueType};
 use springhouse_schema::{Field, Reason, Schema};
 
-use crate::hub::{Hub, key, with_id};
+use crate::hub::{Hub, key, options, with_id};
 
 const TOPIC: &str = "devices/d/s";
 
@@ -81,6 +82,25 @@ async fn the_inbox_goes_on_after_a_restart_without_repeating() {
     let mut payloads: Vec<_> = messages.iter().map(|message| message.payload.clone()).collect();
     payloads.sort();
     assert_eq!(payloads, [b"one", b"two"]);
+}
+
+#[tokio::test]
+async fn a_device_that_sends_nonsense_for_ever_does_not_fill_the_disk() {
+    let hub = Hub::with(Options { inbox_bytes_max: 10_000, ..options() }).await;
+    for n in 0..40 {
+        assert_eq!(hub.say(TOPIC, &format!("nonsense {n}")).await, Outcome::Quarantined(Reason::NotJson));
+    }
+    // The last one arrives, and of those before it as many are kept as fit: 256 bytes and a payload each.
+    let kept = loop {
+        let all = QuarantineFilter::default();
+        let kept = hub.meta.quarantine_list(&TenantId::main(), &all, 100).await.unwrap();
+        if kept.len() <= 37 && kept.iter().any(|message| message.payload == b"nonsense 39") {
+            break kept;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!((30..=37).contains(&kept.len()), "{}", kept.len());
+    assert!(kept.iter().all(|message| message.payload != b"nonsense 0"));
 }
 
 #[tokio::test]

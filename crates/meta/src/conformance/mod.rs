@@ -17,8 +17,9 @@ pub use access::{
     sessions_end_by_time_sign_out_and_new_password, tokens_are_verified_until_revoked_or_expired,
 };
 pub use progress::{
-    a_refused_commit_leaves_no_effect, alerts_are_recorded_once_and_acknowledged_once,
-    files_are_replaced_all_or_nothing, last_values_are_overwritten_and_forgotten, offsets_never_move_back,
+    a_quarantine_that_is_too_large_loses_its_oldest, a_refused_commit_leaves_no_effect,
+    alerts_are_recorded_once_and_acknowledged_once, files_are_replaced_all_or_nothing,
+    last_values_are_overwritten_and_forgotten, offsets_never_move_back,
     quarantine_is_listed_marked_and_purged,
 };
 pub use things::{

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use springhouse_model::{ManualClock, Severity, TenantId};
 
 use super::{START, key, message, new_stream, tenant, twin_row};
-use crate::{AlertEvent, AlertFilter, LakeFile, Meta, MetaError, QuarantineFilter, Result};
+use crate::{
+    AlertEvent, AlertFilter, LakeFile, Meta, MetaError, QuarantineFilter, QuarantinedMessage, Result, Trimmed,
+};
 
 pub(super) fn alert(tenant: &TenantId, id: &str) -> AlertEvent {
     AlertEvent {
@@ -169,6 +171,28 @@ pub async fn quarantine_is_listed_marked_and_purged(
     let early = QuarantineFilter { before: Some(START.plus_micros(3)), with_replayed: true, ..all };
     assert_eq!(meta.quarantine_purge(&tenant, &early).await?, 1);
     assert_eq!(meta.quarantine_counts(&tenant).await?.len(), 1);
+    Ok(())
+}
+
+pub async fn a_quarantine_that_is_too_large_loses_its_oldest(
+    meta: Arc<dyn Meta>,
+    _clock: Arc<ManualClock>,
+) -> Result<()> {
+    let (tenant, other) = (tenant("main"), tenant("other"));
+    let of = |tenant: &TenantId, n: i64| QuarantinedMessage {
+        payload: vec![b'x'; 744],
+        ..message(tenant, &format!("m{n}"), START.plus_micros(n))
+    };
+    let messages: Vec<_> = (0..10).map(|n| of(&tenant, n)).chain([of(&other, 0)]).collect();
+    meta.quarantine_put(&messages, None).await?;
+    let trimmed = meta.quarantine_trim(&tenant, 10_000).await?;
+    assert_eq!(trimmed, Trimmed { deleted: 0, bytes_left: 10_000 }, "744 and 256 bytes each");
+    let trimmed = meta.quarantine_trim(&tenant, 5_000).await?;
+    assert_eq!(trimmed, Trimmed { deleted: 6, bytes_left: 4_000 });
+    let left = meta.quarantine_list(&tenant, &QuarantineFilter::default(), 20).await?;
+    let ids: Vec<_> = left.iter().map(|message| message.id.as_str()).collect();
+    assert_eq!(ids, ["m9", "m8", "m7", "m6"]);
+    assert_eq!(meta.quarantine_list(&other, &QuarantineFilter::default(), 20).await?.len(), 1);
     Ok(())
 }
 

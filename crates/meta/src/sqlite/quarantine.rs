@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use springhouse_model::{DeviceId, SiteId, StreamName, TenantId};
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::{Columns, move_consumer, to_json};
 use super::{Durability, SqliteMeta, database};
-use crate::{Commit, Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage, Result};
+use crate::quarantine::QUARANTINED_BYTES_MIN;
+use crate::{Commit, Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage, Result, Trimmed};
 
 /// `$1` to `$7` as [`bind_filter`] binds them; ids come as a JSON array of strings.
 macro_rules! matching {
@@ -120,6 +122,44 @@ impl Quarantine for SqliteMeta {
         write.commit().await?;
         Ok(gone.rows_affected())
     }
+
+    async fn quarantine_trim(&self, tenant: &TenantId, bytes_max: u64) -> Result<Trimmed> {
+        let mut write = self.write(Durability::Full).await?;
+        let bytes = bytes_of(write.sql(), tenant).await?;
+        if bytes <= bytes_max {
+            return Ok(Trimmed { deleted: 0, bytes_left: bytes });
+        }
+        let gone = sqlx::query(
+            "DELETE FROM quarantine WHERE tenant = $1 AND id IN
+             (SELECT id FROM (SELECT id, SUM(length(payload) + $2) OVER (ORDER BY received DESC, id DESC) AS bytes
+                              FROM quarantine WHERE tenant = $1) AS newest WHERE bytes > $3)",
+        )
+        .bind(tenant.as_str())
+        .bind(number(QUARANTINED_BYTES_MIN))
+        .bind(number(bytes_max / 10 * 9))
+        .execute(write.sql())
+        .await
+        .map_err(database("trim the quarantine"))?;
+        let bytes_left = bytes_of(write.sql(), tenant).await?;
+        write.commit().await?;
+        Ok(Trimmed { deleted: gone.rows_affected(), bytes_left })
+    }
+}
+
+async fn bytes_of(connection: &mut SqliteConnection, tenant: &TenantId) -> Result<u64> {
+    let row = sqlx::query(
+        "SELECT COALESCE(SUM(length(payload) + $2), 0) AS bytes FROM quarantine WHERE tenant = $1",
+    )
+    .bind(tenant.as_str())
+    .bind(number(QUARANTINED_BYTES_MIN))
+    .fetch_one(connection)
+    .await
+    .map_err(database("measure the quarantine"))?;
+    Columns { table: "quarantine", row: &row }.number("bytes")
+}
+
+fn number(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
