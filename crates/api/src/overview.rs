@@ -28,6 +28,7 @@ const CLIMATE: &str = "climate";
 const FRESH_US: i64 = 15 * 60 * 1_000_000;
 /// Lines of the activity list, and rooms, that fit on a screen.
 const ACTIVITY_MAX: usize = 20;
+const MINUTE_US: i64 = 60_000_000;
 const ROOMS_MAX: usize = 200;
 
 #[derive(Serialize, ToSchema)]
@@ -170,19 +171,20 @@ async fn activity(
     let events = app.meta.alerts(tenant, &AlertFilter::default(), ACTIVITY_MAX as u32).await?;
     let mut lines: Vec<Activity> = events
         .into_iter()
-        .map(|event| Activity {
-            at: event.at,
-            device: devices.iter().any(|device| device.id.as_str() == event.key).then(|| event.key.clone()),
-            text: if event.key.is_empty() { event.alert } else { format!("{}: {}", event.alert, event.key) },
-            severity: event.severity.to_string(),
+        .map(|event| {
+            let is_device = devices.iter().any(|device| device.id.as_str() == event.key);
+            Activity {
+                at: event.at,
+                text: match is_device || event.key.is_empty() {
+                    true => event.alert,
+                    false => format!("{}: {}", event.alert, event.key),
+                },
+                device: is_device.then_some(event.key),
+                severity: event.severity.to_string(),
+            }
         })
         .collect();
-    lines.extend(devices.iter().map(|device| Activity {
-        at: device.created_at,
-        device: Some(device.id.to_string()),
-        text: String::from("seen for the first time"),
-        severity: String::from("info"),
-    }));
+    lines.extend(arrivals(devices));
     let filter = springhouse_meta::QuarantineFilter::default();
     let quarantined = app.meta.quarantine_list(tenant, &filter, ACTIVITY_MAX as u32).await?;
     lines.extend(quarantined.into_iter().map(|message| Activity {
@@ -194,4 +196,20 @@ async fn activity(
     lines.sort_by(|a, b| b.at.cmp(&a.at));
     lines.truncate(ACTIVITY_MAX);
     Ok(lines)
+}
+
+/// Devices that showed up. Those of one minute are one line, because a gateway brings all of its devices at once.
+fn arrivals(devices: &[springhouse_meta::Device]) -> impl Iterator<Item = Activity> {
+    let mut minutes: BTreeMap<i64, Vec<&springhouse_meta::Device>> = BTreeMap::new();
+    for device in devices {
+        minutes.entry(device.created_at.micros().div_euclid(MINUTE_US)).or_default().push(device);
+    }
+    minutes.into_values().rev().take(ACTIVITY_MAX).filter_map(|together| {
+        let newest = together.iter().max_by_key(|device| device.created_at)?;
+        let (device, text) = match together.len() {
+            1 => (Some(newest.id.to_string()), String::from("seen for the first time")),
+            many => (None, format!("{many} devices seen for the first time")),
+        };
+        Some(Activity { at: newest.created_at, device, text, severity: String::from("info") })
+    })
 }

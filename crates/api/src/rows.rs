@@ -20,6 +20,10 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
+/// Text of rows in one JSON answer. A row may hold a payload of a MiB, and ten thousand of these are no answer for a
+/// page.
+const JSON_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ColumnView {
@@ -122,29 +126,53 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The first `limit` rows of some batches as a JSON array of arrays.
-pub(crate) fn raw_rows(batches: &[RecordBatch], limit: usize) -> Result<Box<RawValue>, Problem> {
-    let mut out = vec![b'['];
-    let mut written = 0;
-    for batch in batches {
-        let rows = Rows::new(batch).map_err(unwritable)?;
-        for row in 0..rows.len().min(limit - written) {
-            if written > 0 {
-                out.push(b',');
-            }
-            rows.write_array(row, &mut out);
-            written += 1;
-        }
-    }
-    out.push(b']');
-    raw(out)
+/// Rows as a JSON array of arrays, built in memory and therefore bounded.
+pub(crate) struct JsonRows {
+    text: Vec<u8>,
+    rows: usize,
+    rows_max: usize,
 }
 
-/// Text that was built here as a JSON value of an answer.
-pub(crate) fn raw(text: Vec<u8>) -> Result<Box<RawValue>, Problem> {
-    let text =
-        String::from_utf8(text).map_err(|error| Problem::internal("write the rows as JSON", &error))?;
-    RawValue::from_string(text).map_err(|error| Problem::internal("write the rows as JSON", &error))
+impl JsonRows {
+    pub fn new(rows_max: usize) -> JsonRows {
+        JsonRows { text: vec![b'['], rows: 0, rows_max }
+    }
+
+    /// False when some of the rows have no room any more.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<bool, Problem> {
+        let rows = Rows::new(batch).map_err(unwritable)?;
+        for row in 0..rows.len() {
+            if self.rows >= self.rows_max || self.text.len() >= JSON_BYTES_MAX {
+                return Ok(false);
+            }
+            if self.rows > 0 {
+                self.text.push(b',');
+            }
+            rows.write_array(row, &mut self.text);
+            self.rows += 1;
+        }
+        Ok(true)
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub fn finish(mut self) -> Result<Box<RawValue>, Problem> {
+        self.text.push(b']');
+        let doing = "write the rows as JSON";
+        let text = String::from_utf8(self.text).map_err(|error| Problem::internal(doing, &error))?;
+        RawValue::from_string(text).map_err(|error| Problem::internal(doing, &error))
+    }
+}
+
+/// The first `limit` rows of some batches as a JSON array of arrays.
+pub(crate) fn raw_rows(batches: &[RecordBatch], limit: usize) -> Result<Box<RawValue>, Problem> {
+    let mut rows = JsonRows::new(limit);
+    for batch in batches {
+        rows.push(batch)?;
+    }
+    rows.finish()
 }
 
 pub(crate) fn unwritable(error: ArrowError) -> Problem {

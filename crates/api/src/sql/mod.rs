@@ -3,8 +3,6 @@
 
 mod format;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -23,7 +21,7 @@ use utoipa::ToSchema;
 use crate::auth::Caller;
 use crate::extract::JsonBody;
 use crate::problem::Problem;
-use crate::rows::{ColumnView, columns_of, raw_rows};
+use crate::rows::{ColumnView, JsonRows, columns_of};
 use crate::state::App;
 use crate::statements;
 use format::{Encoder, Format};
@@ -78,16 +76,9 @@ pub(crate) async fn run(
     };
     let format = Format::accepted(&headers)?;
     if format == Format::Json {
-        let limit = app.options.rows_max;
-        let rows = collect(&app, caller.tenant(), sql, limit).await?;
-        return Ok(Json(SqlRows {
-            columns: columns_of(&rows.schema),
-            rows: raw_rows(&rows.batches, limit)?,
-            row_count: rows.count,
-            truncated: rows.truncated,
-            took_ms: started.elapsed().as_secs_f64() * 1_000.0,
-        })
-        .into_response());
+        let rows = collect(&app, caller.tenant(), sql).await?;
+        let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
+        return Ok(Json(SqlRows { took_ms, ..rows }).into_response());
     }
     let result = app.lake.query(caller.tenant(), sql).await.map_err(lake_problem)?;
     let body = Body::from_stream(encoded(format, result)?);
@@ -123,35 +114,19 @@ fn encoded(
     Ok(chunks.filter(|chunk| std::future::ready(!matches!(chunk, Ok(bytes) if bytes.is_empty()))))
 }
 
-/// Rows of a query, as many as fit.
-pub(crate) struct Collected {
-    pub schema: SchemaRef,
-    pub batches: Vec<RecordBatch>,
-    pub count: usize,
-    pub truncated: bool,
-}
-
-/// Runs a query and takes at most `limit` rows; the rest is not computed.
-pub(crate) async fn collect(
-    app: &App,
-    tenant: &TenantId,
-    sql: &str,
-    limit: usize,
-) -> Result<Collected, Problem> {
+/// Runs a query and takes as many rows as fit into an answer; the rest is not computed.
+async fn collect(app: &App, tenant: &TenantId, sql: &str) -> Result<SqlRows, Problem> {
     let mut result = app.lake.query(tenant, sql).await.map_err(lake_problem)?;
-    let (mut batches, mut count, mut truncated) = (Vec::new(), 0, false);
+    let mut rows = JsonRows::new(app.options.rows_max);
+    let mut truncated = false;
     while let Some(batch) = result.batches.next().await {
-        let batch = batch.map_err(lake_problem)?;
-        if batch.num_rows() > limit - count {
-            batches.push(batch.slice(0, limit - count));
-            count = limit;
+        if !rows.push(&batch.map_err(lake_problem)?)? {
             truncated = true;
             break;
         }
-        count += batch.num_rows();
-        batches.push(batch);
     }
-    Ok(Collected { schema: result.schema, batches, count, truncated })
+    let (columns, row_count) = (columns_of(&result.schema), rows.len());
+    Ok(SqlRows { columns, rows: rows.finish()?, row_count, truncated, took_ms: 0.0 })
 }
 
 pub(crate) fn lake_problem(error: LakeError) -> Problem {

@@ -240,6 +240,10 @@ async fn metrics_are_for_this_machine_and_for_readers() {
     {
         assert!(answer.text().contains(name), "{name} is missing in {}", answer.text());
     }
+    let invented = Method::from_bytes(b"BREW").unwrap();
+    house.stranger().send(invented, "/healthz", Body::empty(), None).await.problem(405, "method_not_allowed");
+    let text = here.get("/metrics").await.text().to_owned();
+    assert!(!text.contains("BREW") && text.contains("method=\"other\""), "strangers add no counters: {text}");
     // Behind a proxy everybody comes from this machine.
     here.with("x-forwarded-for", "203.0.113.9").get("/metrics").await.problem(401, "unauthenticated");
     house.stranger().get("/metrics").await.problem(401, "unauthenticated");

@@ -122,6 +122,17 @@ async fn json_is_bounded_and_says_so_and_the_other_forms_are_not() {
 }
 
 #[tokio::test]
+async fn json_is_bounded_in_bytes_too() {
+    let house = House::new().await;
+    let readings: Vec<Value> = (0..40).map(|n| json!({ "n": n })).collect();
+    house.say("a", "counter", json!(readings)).await;
+    let query = "SELECT repeat('x', 1048576) FROM counter";
+    let answer = house.sql(query).await;
+    assert_eq!((answer["row_count"].clone(), answer["truncated"].clone()), (json!(32), json!(true)));
+    assert_eq!(ask(&house, "application/x-ndjson", query).await.text().lines().count(), 40);
+}
+
+#[tokio::test]
 async fn devices_and_last_values_are_tables() {
     let house = furnished().await;
     house.latest("b", "power").await;
