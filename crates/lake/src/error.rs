@@ -8,6 +8,8 @@ use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::ErrorClass;
 
+use crate::query::TimeOver;
+
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     #[error("only one SELECT at a time can be asked here; hint: {hint}")]
@@ -122,6 +124,11 @@ impl LakeError {
     pub(crate) fn query(error: DataFusionError) -> LakeError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => LakeError::MemoryLimit,
+            DataFusionError::External(source) if let Some(over) = source.downcast_ref::<TimeOver>() => {
+                LakeError::TimeLimit { limit: over.limit }
+            }
+            // The disk set aside for spilling is full; the engine has no kind of error for it.
+            root if root.message().contains("max_temp_directory_size") => LakeError::MemoryLimit,
             root => LakeError::Query { message: plain(&root.strip_backtrace()) },
         }
     }

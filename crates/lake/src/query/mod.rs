@@ -11,12 +11,15 @@ mod series;
 mod session;
 mod statement;
 mod tables;
+mod time_limit;
 
 pub(crate) use recent::recent;
 pub(crate) use run::start;
 pub(crate) use scan::{device_time_order, files_plan, store_url};
 pub(crate) use series::series;
 pub(crate) use session::session;
+
+pub(crate) use time_limit::TimeOver;
 
 pub use recent::RowsFilter;
 pub use run::{QueryResult, QueryRows, RowStream};

@@ -86,11 +86,11 @@ async fn latest(
     let scan = scan_of(shared, entry);
     let session = SessionContext::new_with_state(shared.session.clone());
     let limits = Limits { time: shared.options.query_time, rows: limit };
-    let result = run(&shared.threads, limits, async move {
+    let result = run(&shared.threads, limits, move |time| async move {
         let frame = session.read_table(Arc::new(scan)).and_then(|frame| {
             frame.filter(wanted)?.sort(vec![col(TS_COLUMN).sort(false, false)])?.limit(0, Some(limit))
         });
-        begun(frame.map_err(LakeError::query)?).await
+        begun(frame.map_err(LakeError::query)?, &time).await
     });
     result.await?.collect().await
 }

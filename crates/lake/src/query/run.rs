@@ -13,6 +13,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{Stream, StreamExt};
 use metrics::histogram;
@@ -20,6 +21,7 @@ use springhouse_model::TenantId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::statement::{check_size, planned};
+use super::time_limit::{Asker, TimeLimit};
 use crate::LakeError;
 use crate::keeper::Shared;
 use crate::lake::{Task, Threads};
@@ -39,6 +41,7 @@ pub struct RowStream {
     receiver: mpsc::Receiver<Result<RecordBatch, LakeError>>,
     outcome: Arc<RunOutcome>,
     _task: Option<Task<()>>,
+    _asker: Asker,
 }
 
 /// How a run ended; set before its queue closes.
@@ -105,9 +108,9 @@ pub(crate) async fn start(
     let limits = Limits { time: shared.options.query_time, rows: shared.options.query_rows_max };
     let session = SessionContext::new_with_state(shared.session.clone());
     let threads = Arc::clone(&shared.threads);
-    run(&threads, limits, async move {
+    run(&threads, limits, move |time| async move {
         let plan = planned(&shared, &twin, &tenant, &session, &sql)?;
-        begun(session.execute_logical_plan(plan).await.map_err(LakeError::query)?).await
+        begun(session.execute_logical_plan(plan).await.map_err(LakeError::query)?, &time).await
     })
     .await
 }
@@ -125,18 +128,22 @@ pub(super) struct Begun {
     _plan: LogicalPlan,
 }
 
-pub(super) async fn begun(frame: DataFrame) -> Result<Begun, LakeError> {
+pub(super) async fn begun(frame: DataFrame, limit: &Arc<TimeLimit>) -> Result<Begun, LakeError> {
     let plan = frame.logical_plan().clone();
-    let rows = frame.execute_stream().await.map_err(LakeError::query)?;
+    let context = Arc::new(frame.task_ctx());
+    let work = frame.create_physical_plan().await.map_err(LakeError::query)?;
+    let rows = limit.put_on(work).and_then(|work| execute_stream(work, context)).map_err(LakeError::query)?;
     Ok(Begun { rows, _plan: plan })
 }
 
 /// Runs what `begin` starts on the lake's threads.
-pub(super) async fn run(
+pub(super) async fn run<F: Future<Output = Result<Begun, LakeError>> + Send + 'static>(
     threads: &Threads,
     limits: Limits,
-    begin: impl Future<Output = Result<Begun, LakeError>> + Send + 'static,
+    begin: impl FnOnce(Arc<TimeLimit>) -> F,
 ) -> Result<QueryResult, LakeError> {
+    let (limit, asker) = TimeLimit::starting(limits.time);
+    let begin = begin(limit);
     let (schema_sender, schema) = oneshot::channel();
     let (rows, receiver) = mpsc::channel(QUEUE);
     let outcome = Arc::new(RunOutcome::default());
@@ -160,7 +167,7 @@ pub(super) async fn run(
         histogram!("springhouse_query_seconds").record(started.elapsed().as_secs_f64());
     });
     let schema = schema.await.map_err(|_| LakeError::Interrupted)??;
-    Ok(QueryResult { schema, batches: RowStream { receiver, outcome, _task: task } })
+    Ok(QueryResult { schema, batches: RowStream { receiver, outcome, _task: task, _asker: asker } })
 }
 
 async fn forward(

@@ -91,10 +91,10 @@ async fn select(
     let columns: Vec<Expr> = columns.iter().map(|name| Expr::Column((*name).into())).collect();
     let columns: Vec<Expr> = columns.into_iter().map(unnormalized).collect();
     let limits = Limits { time: shared.options.query_time, rows: usize::MAX };
-    run(&shared.threads, limits, async move {
+    run(&shared.threads, limits, move |time| async move {
         let frame =
             session.read_table(Arc::new(scan)).and_then(|frame| frame.filter(filter)?.select(columns));
-        begun(frame.map_err(LakeError::query)?).await
+        begun(frame.map_err(LakeError::query)?, &time).await
     })
     .await
 }

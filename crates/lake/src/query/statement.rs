@@ -21,6 +21,23 @@ const QUERY_BYTES_MAX: usize = 256 << 10;
 /// takes the hub with it. The stack of the lake's threads carries several times this many.
 const OPERATORS_MAX: usize = 2_000;
 
+const NESTING_WORDS: [Keyword; 14] = [
+    Keyword::AND,
+    Keyword::OR,
+    Keyword::NOT,
+    Keyword::IS,
+    Keyword::IN,
+    Keyword::LIKE,
+    Keyword::BETWEEN,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::SELECT,
+    Keyword::UNION,
+    Keyword::EXCEPT,
+    Keyword::INTERSECT,
+    Keyword::JOIN,
+];
+
 /// Refuses what could not even be read safely.
 pub(super) fn check_size(sql: &str) -> Result<(), LakeError> {
     if sql.len() > QUERY_BYTES_MAX {
@@ -38,7 +55,7 @@ pub(super) fn check_size(sql: &str) -> Result<(), LakeError> {
 /// Long lists of columns and values are wide, not deep.
 fn can_nest(token: &Token) -> bool {
     match token {
-        Token::Word(word) => !matches!(word.keyword, Keyword::NoKeyword | Keyword::AS),
+        Token::Word(word) => NESTING_WORDS.contains(&word.keyword),
         Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma | Token::Period => false,
         Token::Whitespace(_) | Token::RParen | Token::SemiColon | Token::EOF => false,
         _ => true,

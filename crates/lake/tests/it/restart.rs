@@ -30,8 +30,7 @@ async fn files_and_the_rest_of_the_log_survive_a_restart() {
         if life % 2 == 0 {
             lake.shutdown().await;
         }
-        drop(lake);
-        world.log.close().await;
+        world.crash(lake).await;
     }
 }
 

@@ -40,6 +40,7 @@ async fn statements_that_do_more_than_ask_are_refused() {
         "EXPLAIN INSERT INTO meter SELECT * FROM meter",
         "EXPLAIN ANALYZE DELETE FROM meter",
         "EXPLAIN COPY meter TO 'x.csv'",
+        "SELECT * INTO stolen FROM meter",
         "SELECT 1; SELECT 2",
         "SELECT 1; DROP TABLE meter",
         "",
@@ -50,7 +51,6 @@ async fn statements_that_do_more_than_ask_are_refused() {
         let is_refused = matches!(error, LakeError::NotAQuery { .. } | LakeError::Query { .. });
         assert!(is_refused && error.class() == ErrorClass::User, "{sql}: {error:?}");
     }
-    assert!(matches!(refusal(&lake, "SELECT * INTO stolen FROM meter").await, LakeError::Query { .. }));
     assert!(!target.exists());
     assert_eq!(ask(&lake, "SELECT power FROM meter").await, ["1.0"]);
 }
@@ -81,7 +81,7 @@ async fn a_plan_can_be_looked_at() {
     world.meter(0, "a", 1.0).await;
     let plan = ask(&lake, "EXPLAIN SELECT device FROM meter WHERE power > 1").await;
     assert!(plan.iter().any(|line| line.starts_with("logical_plan | ")), "{plan:?}");
-    let plan = ask(&lake, "EXPLAIN ANALYZE SELECT device FROM meter").await;
+    let plan = ask(&lake, "EXPLAIN ANALYZE SELECT device FROM meter WHERE power > 0").await;
     assert!(plan.iter().any(|line| line.contains("output_rows=1")), "{plan:?}");
 }
 

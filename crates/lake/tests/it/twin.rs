@@ -66,8 +66,7 @@ async fn last_values_survive_a_restart_in_order_or_not() {
             if in_order {
                 lake.shutdown().await;
             }
-            drop(lake);
-            world.log.close().await;
+            world.crash(lake).await;
         }
         let world = World::in_folder(&folder).await;
         let lake = world.lake_in_folder().await;
@@ -76,7 +75,6 @@ async fn last_values_survive_a_restart_in_order_or_not() {
         assert_eq!(power(&world, &lake).await, (json!(1.5), 10));
         world.meter(11, "a", 3.5).await;
         assert_eq!(power(&world, &lake).await, (json!(3.5), 11));
-        world.log.close().await;
     }
 }
 

@@ -92,6 +92,15 @@ impl World {
         Lake::open(self.options.clone(), meta, log, catalog, self.clock()).await.unwrap()
     }
 
+    /// Ends a lake as a crash does, and waits until it has let go of the log.
+    pub async fn crash(&self, lake: Lake) {
+        drop(lake);
+        while Arc::strong_count(&self.log) > 1 {
+            tokio::task::yield_now().await;
+        }
+        self.log.close().await;
+    }
+
     fn parts(&self) -> (Arc<dyn Meta>, Arc<dyn Log>, Arc<LoadedCatalog>) {
         (Arc::clone(&self.meta), Arc::clone(&self.log), Arc::clone(&self.catalog))
     }
