@@ -8,6 +8,7 @@ import { LinkButton } from "../ui/button";
 import { Empty, Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { Tabs } from "../ui/tabs";
+import { AcknowledgeAll } from "./acknowledge-all";
 import { AlertEvents } from "./events";
 import { AlertRules } from "./rules";
 
@@ -25,7 +26,7 @@ export function AlertsScreen() {
   );
   return (
     <Page title="Alerts" sub={open > 0 ? `${plural(open, "alert")} nobody has looked at` : "All seen"} actions={newRule}>
-      <Panel title="Alerts" hint={alerts.data && plural(alerts.data.rules.length, "rule")}>
+      <Panel title="Alerts" hint={alerts.data && (open > 1 ? <AcknowledgeAll events={alerts.data.events} /> : plural(alerts.data.rules.length, "rule"))}>
         {alerts.error && !alerts.data ? (
           <div className="p-4">
             <ProblemNote error={alerts.error} />

@@ -91,7 +91,7 @@ function Detail({ event }: { event: AlertEvent }) {
         {Object.entries(event.row)
           .filter(([name, value]) => !name.startsWith("_") && value !== null && name !== "ts")
           .map(([name, value]) => (
-            <Fact key={name} name={name} value={cell(value)} />
+            <Fact key={name} name={name} value={fact(value)} />
           ))}
       </dl>
       <div className="mt-3 flex flex-wrap gap-2">
@@ -106,6 +106,12 @@ function Detail({ event }: { event: AlertEvent }) {
       </div>
     </div>
   );
+}
+
+/** Times in a row are text, as in all JSON. */
+function fact(value: unknown): string {
+  const isTime = typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value);
+  return isTime ? moment(value) : cell(value);
 }
 
 function Fact({ name, value }: { name: string; value: string }) {

@@ -74,7 +74,7 @@ export function PipelineDraft() {
               <span className="max-sm:hidden">Ctrl + Enter previews</span>
               <Choice<Minutes>
                 label="Preview over"
-                className="-mr-2 h-7! text-[12px]!"
+                className="h-7! text-[12px]!"
                 value={minutes}
                 options={MINUTES.map((value) => ({ value, label: `last ${value} min` }))}
                 onChange={setMinutes}

@@ -7,7 +7,7 @@ import { isNumeric, isTime } from "../streams/columns";
 export interface Drawing {
   x: number[];
   lines: { label: string; values: Values }[];
-  /** Lines that were left out because nobody could tell them apart. */
+  /** Lines that were left out because nobody could tell them apart: those that stay lowest. */
   hidden: number;
 }
 const LINES_MAX = 7;
@@ -37,7 +37,11 @@ export function drawing(table: Table): Drawing | null {
   }
   const x = [...grid.keys()].sort((a, b) => a - b);
   if (x.length < 2) return null;
-  const shown = labels.slice(0, LINES_MAX);
-  const lines = shown.map((label) => ({ label, values: x.map((at) => grid.get(at)?.get(label) ?? null) }));
-  return { x, lines, hidden: labels.length - shown.length };
+  const lines = labels.map((label) => ({ label, values: x.map((at) => grid.get(at)?.get(label) ?? null) }));
+  const shown = new Set(lines.toSorted((a, b) => peak(b.values) - peak(a.values)).slice(0, LINES_MAX));
+  return { x, lines: lines.filter((line) => shown.has(line)), hidden: lines.length - shown.size };
+}
+
+function peak(values: Values): number {
+  return values.reduce<number>((most, value) => (value !== null && value > most ? value : most), Number.NEGATIVE_INFINITY);
 }

@@ -27,7 +27,7 @@ export function ResultChart({ drawing, label }: { drawing: Drawing; label: strin
             {line.label}
           </li>
         ))}
-        {drawing.hidden > 0 && <li>and {plural(drawing.hidden, "line")} more; narrow the query to see them</li>}
+        {drawing.hidden > 0 && <li>and {plural(drawing.hidden, "line")} below these; narrow the query to see them</li>}
       </ul>
     </div>
   );

@@ -35,10 +35,11 @@ describe("an answer as a chart", () => {
     expect(drawn?.x).toHaveLength(2);
     expect(drawn?.lines).toEqual([{ label: "a", values: [1, 2] }, { label: "b", values: [5, null] }]);
   });
-  test("a text column makes a line of each name, and not too many", () => {
+  test("a text column makes a line of each name, of many those that reach highest", () => {
     const rows = Array.from({ length: 20 }, (_, n) => [`2026-01-01T00:00:0${n % 2}Z`, `d${n >> 1}`, n]);
     const drawn = drawing({ columns: [t, { name: "device", type: "text" }, { name: "v", type: "int" }], rows });
-    expect(drawn?.lines[0]).toEqual({ label: "d0", values: [0, 1] });
+    expect(drawn?.lines.map((line) => line.label)).toEqual(["d3", "d4", "d5", "d6", "d7", "d8", "d9"]);
+    expect(drawn?.lines[0]?.values).toEqual([6, 7]);
     expect(drawn?.hidden).toBe(3);
   });
   test("without time, numbers or a second moment there is nothing to draw", () => {

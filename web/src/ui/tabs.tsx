@@ -20,7 +20,7 @@ export function Tabs<T extends string>({ label, value, onChange, tabs }: Props<T
           <Radix.Trigger
             key={tab.id}
             value={tab.id}
-            className="-mb-px h-10 whitespace-nowrap border-b-2 border-transparent px-2 text-[13px] text-mute hover:text-ink data-[state=active]:border-accent data-[state=active]:text-ink"
+            className="-mb-px h-10 whitespace-nowrap border-b-2 border-transparent px-2 text-[13px] text-mute outline-offset-[-3px]! hover:text-ink data-[state=active]:border-accent data-[state=active]:text-ink"
           >
             {tab.label}
           </Radix.Trigger>

@@ -52,7 +52,10 @@ async fn the_first_screen_counts_what_there_is() {
     let texts: Vec<&str> =
         view["activity"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
     assert!(texts.contains(&"hot") && texts.contains(&"sent to quarantine: not json"), "{texts:?}");
-    assert!(texts.contains(&"4 devices seen for the first time"), "one line for those of a minute: {texts:?}");
+    assert!(
+        texts.contains(&"4 devices seen for the first time"),
+        "one line for those of a minute: {texts:?}"
+    );
 
     house.clock.advance_micros(16 * 60 * 1_000_000);
     let later = admin.get("/api/v1/overview").await.expect(200);
