@@ -10,6 +10,8 @@ export interface ChartLine {
   color: string;
   values: Values;
   unit?: string;
+  /** Pixels; a line that another may cover is wider. */
+  width?: number;
   /** Faint area below the line. */
   fill?: boolean;
   /** `false` for the edges of a band. */
@@ -92,7 +94,7 @@ function seriesOf(line: ChartLine): uPlot.Series {
   return {
     label: line.label,
     stroke: isEdge ? "transparent" : color,
-    width: isEdge ? 0 : 1.75,
+    width: isEdge ? 0 : (line.width ?? 1.75),
     fill: line.fill ? faded(color, 0.12) : undefined,
     points: { show: (_, __, first, last) => !isEdge && last - first < 1, size: 5, fill: color },
     paths: line.step ? uPlot.paths.stepped?.({ align: 1 }) : undefined,

@@ -17,5 +17,5 @@ test("every number that a device has sent gets a chart, and nothing else does", 
   const latest = ["power", "on"].map((property) => ({ stream: "plug", property, value: 1, unit: null, ts: "" }));
   const detail: DeviceDetail = { ...device("plug-1", "approved", ["plug"]), latest, tokens: [] };
   const streams = [{ name: "plug", columns }, { name: "other", columns }] as Stream[];
-  expect(chartsOf(detail, streams)).toEqual([{ stream: "plug", property: "power", unit: "W" }]);
+  expect(chartsOf(detail, streams)).toEqual([{ stream: "plug", property: "power", unit: "W", latest: latest[0] }]);
 });

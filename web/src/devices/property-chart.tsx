@@ -5,13 +5,11 @@ import { clock } from "../format/time";
 import { number } from "../format/number";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
+import type { ChartOf } from "./charts";
 import { useDeviceSeries } from "./use-series";
 
-interface Props {
+interface Props extends ChartOf {
   device: string;
-  stream: string;
-  property: string;
-  unit: string | null;
   title: string;
   /** When the device came to be. */
   bornAt: string;
@@ -19,14 +17,16 @@ interface Props {
 const POINTS = 300;
 
 /** One property over the range: the mean as a line, least and greatest of each bucket as a band around it. */
-export function PropertyChart({ device, stream, property, unit, title, bornAt }: Props) {
+export function PropertyChart({ device, stream, property, unit, latest, title, bornAt }: Props) {
   const range = sinceBirth(useRange(), Date.parse(bornAt));
   const setRange = useSetRange();
   const series = useDeviceSeries({ device, stream, property, range, points: POINTS });
   const [hover, setHover] = useState<number | null>(null);
   const row = hover !== null && typeof series.avg[hover] === "number" ? hover : series.avg.findLastIndex((value) => value !== null);
-  const value = series.avg[row];
   const at = series.x[row];
+  // A bucket begins before the readings of which it is the mean; the last of them is what a person asks for.
+  const isNow = hover === null && range.isLive && at !== undefined && Date.parse(latest.ts) >= at;
+  const value = isNow ? latest.value : series.avg[row];
   return (
     <Panel
       title={title}

@@ -68,6 +68,8 @@ function PowerChart({ power, range }: { power: Power; range: Range }) {
           values: line.values,
           unit: "kW",
           fill: line.role === "solar",
+          // Without sun, what a home uses is what the grid gives: the same line.
+          width: line.role === "home" ? 3 : undefined,
         }))}
         from={range.from}
         to={range.to}
