@@ -3,6 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import { queries } from "../api/queries";
+import { plural } from "../format/number";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { ProblemNote } from "../ui/problem-note";
@@ -57,7 +58,7 @@ export function Setup() {
           value={password}
           onChange={(event) => setPassword(event.target.value)}
           hint={`at least ${PASSWORD_CHARS_MIN} characters; a sentence is good`}
-          problem={isShort ? `${PASSWORD_CHARS_MIN - [...password].length} more` : null}
+          problem={isShort ? plural(PASSWORD_CHARS_MIN - [...password].length, "more character") : null}
         />
         {setup.error && <ProblemNote error={setup.error} />}
         <Button type="submit" look="primary" disabled={setup.isPending || name.trim() === "" || [...password].length < PASSWORD_CHARS_MIN}>
