@@ -10,6 +10,7 @@
 //! one.
 
 mod batch;
+mod course;
 mod handshake;
 mod inbound;
 mod link;
@@ -26,7 +27,7 @@ use bytestring::ByteString;
 use springhouse_model::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::door::Transport;
+use crate::door::{Accepted, DoorError, Transport};
 use crate::lifecycle::Farewell;
 use crate::reason::{self, Fault};
 use crate::route::Routes;
@@ -35,6 +36,7 @@ use crate::shared::Shared;
 use crate::tenant::Tenant;
 use crate::wire::{put_disconnect, take_frame};
 use batch::{Batch, Due};
+use course::Course;
 use handshake::Client;
 use link::{Link, LinkEvent};
 use submit::Accepting;
@@ -222,24 +224,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> End {
         let mut commits = self.shared.door.commits();
         let session = Arc::clone(&self.client.session);
-        let mut accepting: Option<Accepting> = None;
-        let mut packets = Bytes::new();
-        let mut end = None;
-        let mut is_broken = false;
-        let mut is_deaf = false;
+        let mut course = Course::begin();
         let patience = Duration::from_millis(u64::from(self.client.terms.keep_alive_s) * 1500);
-        let mut heard_at = tokio::time::Instant::now();
         let silence = tokio::time::sleep(patience);
         tokio::pin!(silence);
         loop {
-            if accepting.is_none() {
-                if end.is_none() {
-                    end = self.gather(&mut packets).unwrap_or_else(|fault| Some(End::Fault(fault)));
-                }
-                if !self.batch.is_empty() {
-                    accepting = self.submit();
-                }
-            }
+            self.advance(&mut course);
             let durable = *commits.borrow_and_update();
             if let Err(fault) = self.send_answers(durable) {
                 return End::Fault(fault);
@@ -247,50 +237,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if std::mem::take(&mut self.window_moved) || self.waits_for_commit || self.waits_for_room {
                 self.send_waiting(durable.commit);
             }
-            let has_more = !self.batch.is_empty() || (!packets.is_empty() && end.is_none());
-            if accepting.is_none() {
-                match end {
+            if course.accepting.is_none() {
+                let has_more = !self.batch.is_empty() || (!course.packets.is_empty() && course.end.is_none());
+                match course.end {
                     _ if has_more => continue,
                     Some(end) => return end,
                     None => {}
                 }
             }
-            let reads = accepting.is_none() && end.is_none() && self.has_room();
-            if reads && std::mem::take(&mut is_deaf) {
-                // Not hearing was the gateway's own doing.
-                heard_at = tokio::time::Instant::now();
-            }
-            is_deaf |= !reads;
+            let reads = course.accepting.is_none() && course.end.is_none() && self.has_room();
+            course.listen(reads);
             let tells_writing = self.waits_for_room || !reads;
             let waits_for_commit = self.waits_for_commit || !self.answers.is_empty();
             tokio::select! {
                 biased;
-                accepted = answer_of(&mut accepting) => {
-                    match (accepting.take(), accepted) {
-                        (Some(accepting), Ok(accepted)) => self.settle_accepted(accepting, &accepted),
-                        _ => return End::Fault(Fault::of(reason::SERVER_ERROR, "the door is closed")),
+                accepted = answer_of(&mut course.accepting) => {
+                    if let Err(fault) = self.settle_accepted(&mut course, accepted) {
+                        return End::Fault(fault);
                     }
-                    if self.is_interrupted {
-                        return End::Fault(Fault::of(reason::SERVER_ERROR, "the door has failed"));
-                    }
-                    self.window_moved = true;
                 }
-                event = self.link.wait(reads, tells_writing), if !is_broken => match event {
-                    Ok(LinkEvent::Read) => {
-                        heard_at = tokio::time::Instant::now();
-                        self.read_at = Instant::now();
-                        self.received = self.shared.clock.now();
-                    }
-                    Ok(LinkEvent::Wrote) => {}
-                    Ok(LinkEvent::Closed) => end = Some(End::Lost),
-                    Err(_) => {
-                        is_broken = true;
-                        end = Some(End::Lost);
-                    }
-                },
+                event = self.link.wait(reads, tells_writing), if !course.is_broken => {
+                    self.note_event(&mut course, event);
+                }
                 () = session.wake.notified() => {
                     if let Some(kick) = session.lock().kick {
-                        end.get_or_insert(End::Fault(Fault::of(kick, "connection is ended by the gateway")));
+                        course.end_by(Fault::of(kick, "connection is ended by the gateway"));
                     }
                     self.window_moved = true;
                 }
@@ -300,12 +271,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 () = &mut silence, if !patience.is_zero() => {
-                    if heard_at.elapsed() >= patience && reads {
-                        end.get_or_insert(End::Fault(Fault::of(reason::KEEP_ALIVE_TIMEOUT, "nothing heard in time")));
-                    }
-                    let since = if reads { heard_at } else { tokio::time::Instant::now() };
-                    silence.as_mut().reset(since + patience);
+                    silence.as_mut().reset(course.note_silence(reads, patience));
                 }
+            }
+        }
+    }
+
+    /// Packets that were read become a batch, a batch goes to the door; one at a time.
+    fn advance(&mut self, course: &mut Course) {
+        if course.accepting.is_some() {
+            return;
+        }
+        if course.end.is_none() {
+            let gathered = self.gather(&mut course.packets);
+            course.end = gathered.unwrap_or_else(|fault| Some(End::Fault(fault)));
+        }
+        if !self.batch.is_empty() {
+            course.accepting = self.submit();
+        }
+    }
+
+    fn settle_accepted(
+        &mut self,
+        course: &mut Course,
+        accepted: Result<Accepted, DoorError>,
+    ) -> Result<(), Fault> {
+        let (Some(accepting), Ok(accepted)) = (course.accepting.take(), accepted) else {
+            return Err(Fault::of(reason::SERVER_ERROR, "the door is closed"));
+        };
+        self.settle(accepting.batch, &accepted, accepting.read_at);
+        self.window_moved = true;
+        match self.is_interrupted {
+            true => Err(Fault::of(reason::SERVER_ERROR, "the door has failed")),
+            false => Ok(()),
+        }
+    }
+
+    fn note_event(&mut self, course: &mut Course, event: std::io::Result<LinkEvent>) {
+        match event {
+            Ok(LinkEvent::Read) => {
+                course.heard_at = tokio::time::Instant::now();
+                self.read_at = Instant::now();
+                self.received = self.shared.clock.now();
+            }
+            Ok(LinkEvent::Wrote) => {}
+            Ok(LinkEvent::Closed) => course.end = Some(End::Lost),
+            Err(_) => {
+                course.is_broken = true;
+                course.end = Some(End::Lost);
             }
         }
     }
@@ -342,9 +355,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// The answer of the door, or never when nothing waits for one.
-async fn answer_of(
-    accepting: &mut Option<Accepting>,
-) -> Result<crate::door::Accepted, crate::door::DoorError> {
+async fn answer_of(accepting: &mut Option<Accepting>) -> Result<Accepted, DoorError> {
     match accepting {
         Some(accepting) => accepting.answer().await,
         None => std::future::pending().await,

@@ -18,8 +18,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<Accepted, DoorError>> + Send
 
 /// A batch that waits for the door.
 pub struct Accepting {
-    batch: Batch,
-    read_at: Instant,
+    pub batch: Batch,
+    pub read_at: Instant,
     door: Answering,
 }
 
@@ -59,12 +59,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Some(Accepting { batch, read_at: self.read_at, door })
     }
 
-    pub(super) fn settle_accepted(&mut self, accepting: Accepting, accepted: &Accepted) {
-        self.settle(accepting.batch, accepted, accepting.read_at);
-    }
-
     /// Messages go to their subscribers, promises become answers that wait for the commit.
-    fn settle(&mut self, batch: Batch, accepted: &Accepted, read_at: Instant) {
+    pub(super) fn settle(&mut self, batch: Batch, accepted: &Accepted, read_at: Instant) {
         let Accepted { commit, outcomes } = accepted;
         self.shared.journal.committed(*commit);
         for (index, prepared) in batch.prepared {

@@ -234,15 +234,20 @@ async fn a_will_that_the_door_refused_does_not_go_out_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let hub = begin(folder.path()).await;
     let mut client = hub.dial();
-    client.enter(&v5("a").expiry(100).will("refused/will", "gone", 1)).await;
+    // Retained, so that it would be found whenever it went out.
+    client.enter(&v5("a").expiry(100).will("refused/will", "gone", 1).flags(0x2e)).await;
     let mut batches = hub.house.batches.subscribe();
     drop(client);
     batches.wait_for(|count| *count == 1).await.unwrap();
-    let hub = hub.after_crash(options(folder.path())).await;
     let mut witness = hub.dial();
     witness.enter(&v5("witness")).await;
-    witness.subscribe("refused/will", 0).await;
+    witness.hears_nothing().await;
+    let hub = hub.after_crash(options(folder.path())).await;
     tokio::time::advance(Duration::from_secs(10)).await;
+    let mut witness = hub.dial();
+    witness.enter(&v5("witness")).await;
+    witness.hears_nothing().await;
+    witness.subscribe("refused/will", 0).await;
     witness.hears_nothing().await;
 }
 
