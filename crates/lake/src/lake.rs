@@ -244,7 +244,7 @@ impl Lake {
 pub(crate) struct Threads(Option<tokio::runtime::Runtime>);
 
 impl Threads {
-    fn new(threads: usize) -> Result<Threads, LakeError> {
+    pub fn new(threads: usize) -> Result<Threads, LakeError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("lake")

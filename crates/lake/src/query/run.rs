@@ -198,3 +198,29 @@ async fn forward(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Int64Array;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use futures::stream;
+
+    #[tokio::test]
+    async fn rows_of_a_run_that_breaks_off_are_not_taken_for_all() {
+        let values: Int64Array = [1, 2, 3].into_iter().map(Some).collect();
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(values) as _)]).unwrap();
+        let schema = batch.schema();
+        let fault = stream::once(async { panic!("a fault of the engine") });
+        let rows = stream::iter([Ok(batch)]).chain(fault);
+        let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+        let threads = Threads::new(1).unwrap();
+        let limits = Limits { time: Duration::from_secs(60), rows: 100 };
+        let begun = Begun { rows, _plan: LogicalPlan::default() };
+        let mut result = run(&threads, limits, |_| async move { Ok(begun) }).await.unwrap();
+        assert_eq!(result.batches.next().await.unwrap().unwrap().num_rows(), 3);
+        let end = result.batches.next().await.unwrap();
+        assert!(matches!(end, Err(LakeError::Interrupted)), "{end:?}");
+        assert!(result.batches.next().await.is_none());
+    }
+}
