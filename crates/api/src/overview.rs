@@ -1,6 +1,7 @@
 //! The first screen: the person's own things. Energy and rooms are read off the twin by the names of the usual streams,
 //! everything else is counted.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use axum::Json;
@@ -193,7 +194,7 @@ async fn activity(
         device: message.device.map(|device| device.to_string()),
         severity: String::from("warning"),
     }));
-    lines.sort_by(|a, b| b.at.cmp(&a.at));
+    lines.sort_by_key(|line| Reverse(line.at));
     lines.truncate(ACTIVITY_MAX);
     Ok(lines)
 }

@@ -74,7 +74,7 @@ pub(crate) async fn setup(
     let password = Sensitive::new(body.password);
     let link = Sensitive::new(body.link);
     // Guessing links is as hopeless as guessing tokens, but hashing passwords for strangers is not free.
-    let _attempt = app.attempts.begin("", peer).map_err(too_many)?;
+    app.attempts.begin("", peer).map_err(too_many)?;
     let tenant = match app.meta.link(link.expose()).await? {
         Some(found) if found.purpose == LinkPurpose::Setup => found.tenant,
         _ => return Err(bad_link()),
