@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 
 use crate::Reading;
 
-/// Readings that wait in the client; a hub that is slow or away slows the simulation down instead of filling memory.
-const QUEUE: usize = 64;
-/// Readings that may be without an answer.
+/// Readings that may be without an answer; a hub that is slow or away slows the simulation down instead of filling
+/// memory. The client library never holds more: over a new connection it would send what waits in its queue whatever
+/// is in flight, give packet ids a second time and forget the readings that had them.
 const INFLIGHT: u16 = 64;
 const RETRY_MS_MAX: u64 = 10_000;
 
@@ -73,16 +73,18 @@ impl Publisher {
         mqtt.set_clean_start(false);
         mqtt.set_session_expiry_interval(Some(600));
         mqtt.set_connection_timeout(5);
-        // The client keeps a place for each; without this bound it takes 14 MB a home.
+        // The client keeps a place for each; without a bound it takes 14 MB a home.
         mqtt.set_outgoing_inflight_upper_limit(INFLIGHT);
-        let (client, events) = AsyncClient::new(mqtt, QUEUE);
+        let (client, events) = AsyncClient::new(mqtt, usize::from(INFLIGHT));
         let own = Arc::new(Own::default());
         let pump = tokio::spawn(pump(events, Arc::clone(&counters), Arc::clone(&own)));
         Publisher { client, client_id: options.client_id, counters, own, pump }
     }
 
-    /// Hands a reading to the connection; waits while [`QUEUE`] readings are on their way.
+    /// Hands a reading to the connection; waits while [`INFLIGHT`] readings are on their way.
     pub async fn publish(&self, reading: &Reading) -> Result<(), PublisherError> {
+        self.answered(self.own.published.load(Ordering::Relaxed).saturating_sub(u64::from(INFLIGHT) - 1))
+            .await?;
         let properties = PublishProperties {
             user_properties: vec![("message-id".to_owned(), reading.message_id())],
             ..PublishProperties::default()
@@ -99,10 +101,13 @@ impl Publisher {
 
     /// Waits until everything that was published has been answered.
     pub async fn delivered(&self) -> Result<(), PublisherError> {
-        let published = self.own.published.load(Ordering::Relaxed);
+        self.answered(self.own.published.load(Ordering::Relaxed)).await
+    }
+
+    async fn answered(&self, wanted: u64) -> Result<(), PublisherError> {
         let mut answered = self.own.answered.subscribe();
-        let all = answered.wait_for(|answered| *answered >= published).await;
-        all.map(|_| ()).map_err(|_| PublisherError::Closed { client_id: self.client_id.clone() })
+        let enough = answered.wait_for(|answered| *answered >= wanted).await;
+        enough.map(|_| ()).map_err(|_| PublisherError::Closed { client_id: self.client_id.clone() })
     }
 
     /// Says goodbye and ends the connection.
@@ -121,10 +126,17 @@ async fn pump(mut events: EventLoop, counters: Arc<Counters>, own: Arc<Own>) {
     let mut rng = StdRng::from_os_rng();
     let mut failures = 0_u32;
     let mut leaving = false;
+    let mut interrupted = false;
     loop {
         match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+            Ok(Event::Incoming(Packet::ConnAck(connack))) => {
                 failures = 0;
+                // The hub knows nothing of the session any more: the library forgets what was on its way, and nobody
+                // is to wait for it.
+                if std::mem::take(&mut interrupted) && !connack.session_present {
+                    let published = own.published.load(Ordering::Relaxed);
+                    own.answered.send_modify(|answered| *answered = published.max(*answered));
+                }
                 counters.connects.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Incoming(Packet::PubAck(ack))) => {
@@ -144,6 +156,7 @@ async fn pump(mut events: EventLoop, counters: Arc<Counters>, own: Arc<Own>) {
             Err(_) if leaving => return,
             Err(_) => {
                 failures += 1;
+                interrupted = true;
                 tokio::time::sleep(retry_after(failures, &mut rng)).await;
             }
         }
