@@ -18,7 +18,12 @@ pub enum RunError {
 }
 
 fn message(error: &DataFusionError) -> String {
-    error.strip_backtrace()
+    match error.find_root() {
+        DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::DivideByZero) => {
+            "division by zero; hint: divide by nullif(x, 0), which gives null instead".to_owned()
+        }
+        _ => error.strip_backtrace(),
+    }
 }
 
 impl RunError {

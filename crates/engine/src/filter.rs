@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -31,6 +32,7 @@ impl RowFilter {
         let columns = DFSchema::try_from(schema.as_ref().clone())?;
         let expr = parse(text, &columns)?;
         plan::check_expression(&expr)?;
+        check_single_row(&expr)?;
         let context = SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build();
         let expr = ExprSimplifier::new(context).coerce(expr, &columns)?;
         let props = ExecutionProps::new();
@@ -52,6 +54,18 @@ impl RowFilter {
             0 => filter_record_batch(batch, keep)?,
             _ => filter_record_batch(batch, &prep_null_mask_filter(keep))?,
         })
+    }
+}
+
+/// A filter sees one row at a time.
+fn check_single_row(expr: &Expr) -> Result<(), PlanError> {
+    let looks_further = |expr: &Expr| {
+        Ok(matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_) | Expr::GroupingSet(_)))
+    };
+    match expr.exists(looks_further)? {
+        true => Err(PlanError::new("a filter sees one row at a time, an aggregate needs many")
+            .with_hint("aggregate in a pipeline and watch its stream")),
+        false => Ok(()),
     }
 }
 

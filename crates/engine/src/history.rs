@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -20,15 +19,10 @@ use datafusion::sql::sqlparser::ast::TableFactor;
 
 use crate::plan::window::{WINDOW_END, WINDOW_START, Window, WindowFunctions, WindowNode, kept_columns};
 
-/// What recognizes window functions in FROM, for a planner with its own catalog.
+/// What recognizes window functions in FROM. A planner whose catalog does not find names inside arguments, such as
+/// `SessionContext`, needs a subquery there: `TUMBLE((SELECT * FROM meter), ts, …)`.
 pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
     vec![Arc::new(BoundedWindows)]
-}
-
-/// Makes window functions known to a session. `SessionContext::sql` finds only tables that stand plainly in FROM, so that
-/// there the first argument has to be a subquery: `TUMBLE((SELECT * FROM meter), ts, …)`.
-pub fn register(context: &SessionContext) -> Result<()> {
-    context.register_relation_planner(Arc::new(BoundedWindows))
 }
 
 #[derive(Debug)]

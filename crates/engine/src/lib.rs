@@ -16,6 +16,7 @@ mod operators;
 pub mod pipeline;
 pub mod plan;
 pub mod statement;
+mod target;
 
 use springhouse_model::StreamName;
 use springhouse_schema::{Field, Schema};

@@ -96,7 +96,7 @@ impl Lines {
         self.buffer[..limit].iter().position(|byte| *byte == b'\n').map_or(limit, |newline| newline + 1)
     }
 
-    /// Reads up to one piece more; a pipe that gives less is not waited for.
+    /// Reads one piece more, or what there is before the end.
     fn fill(&mut self) -> io::Result<()> {
         let target = self.buffer.len() + PIECE_BYTES;
         while !self.ended && self.buffer.len() < target {

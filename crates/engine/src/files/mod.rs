@@ -9,6 +9,7 @@
 mod input;
 mod ndjson;
 mod program;
+mod stations;
 mod usage;
 
 use std::path::PathBuf;

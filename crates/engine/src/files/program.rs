@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use serde_json::json;
 use springhouse_model::StreamName;
-use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema};
+use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema, adapt};
 
-use super::{DEFAULT_DELAY_US, NdjsonWriter, RunFailure, RunOptions, RunStats, Source, Target, io};
+use super::stations::{Into, Query, Station, open_targets, stations};
+use super::{DEFAULT_DELAY_US, RunFailure, RunOptions, RunStats, Source, io};
 use crate::statement::{self, Select, Statement};
-use crate::{Catalog, Emitted, Pipeline, PlanError, RunError, StreamTable, declared_schema, plan};
+use crate::{Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
 
 /// Lines that are looked at to find the schema of a stream that is not declared.
 const SAMPLE_LINES: usize = 1_000;
@@ -28,23 +29,11 @@ pub(super) struct Program {
     stats: RunStats,
 }
 
-/// A pipeline with its place in the graph.
-struct Station {
-    pipeline: Pipeline,
-    /// The streams that it fills; a SELECT fills none.
-    into: Option<StreamName>,
-    late_into: Option<StreamName>,
-    writer: Option<NdjsonWriter<Box<dyn Write>>>,
-    late_writer: Option<NdjsonWriter<Box<dyn Write>>>,
-    /// Whether its rows are the ones that are counted.
-    is_last: bool,
-}
-
 /// What the statements of a file ask for, before anything is opened.
 #[derive(Default)]
 struct Statements {
     declared: Vec<statement::CreateStream>,
-    queries: Vec<(Option<(StreamName, StreamName)>, Select)>,
+    queries: Vec<Query>,
 }
 
 impl Statements {
@@ -55,15 +44,16 @@ impl Statements {
             match statement {
                 Statement::CreateStream(stream) => found.declared.push(stream),
                 Statement::CreatePipeline(pipeline) => {
-                    found.queries.push((Some((pipeline.name, pipeline.into)), pipeline.select));
+                    let names = Some((pipeline.name, pipeline.into));
+                    found.queries.push(Query { names, select: pipeline.select });
                 }
                 Statement::CreateAlert(alert) => {
                     let into = crate::alert_stream(&alert.name)?;
-                    found.queries.push((Some((alert.name, into)), alert.select));
+                    found.queries.push(Query { names: Some((alert.name, into)), select: alert.select });
                 }
                 Statement::Query(text) => {
                     selects += 1;
-                    found.queries.push((None, Select::bare(text)));
+                    found.queries.push(Query { names: None, select: Select::bare(text) });
                 }
                 other => {
                     let error =
@@ -147,7 +137,8 @@ impl Program {
         let filled = |name: &StreamName| {
             self.inputs.iter().any(|(input, _)| input == name)
                 || self.stations.iter().any(|station| {
-                    station.into.as_ref() == Some(name) || station.late_into.as_ref() == Some(name)
+                    let into = station.into.as_ref().map(|into| &into.stream);
+                    into == Some(name) || station.late_into.as_ref() == Some(name)
                 })
         };
         match self
@@ -217,8 +208,13 @@ impl Program {
             if let Some(writer) = &mut self.stations[at].writer {
                 writer.write(batch, plan.selected_columns()).map_err(io("write", Path::new("the output")))?;
             }
-            if let Some(into) = &into {
-                self.spread(into, batch)?;
+            match &into {
+                Some(Into { stream, columns: Some(columns) }) => {
+                    let batch = adapt(batch, columns).map_err(|error| PlanError::new(error.to_string()))?;
+                    self.spread(stream, &batch)?;
+                }
+                Some(Into { stream, columns: None }) => self.spread(stream, batch)?,
+                None => {}
             }
         }
         for batch in &emitted.late {
@@ -248,75 +244,6 @@ fn inputs(options: &RunOptions) -> Result<Vec<(StreamName, Source)>, RunFailure>
         inputs.push((name, source.clone()));
     }
     Ok(inputs)
-}
-
-/// Plans the queries in their order; each may read the streams that those before it fill.
-fn stations(
-    queries: Vec<(Option<(StreamName, StreamName)>, Select)>,
-    catalog: &mut Catalog,
-) -> Result<Vec<Station>, RunFailure> {
-    let mut stations = Vec::new();
-    let last = queries.iter().position(|(names, _)| names.is_none()).unwrap_or(queries.len() - 1);
-    for (at, (names, select)) in queries.into_iter().enumerate() {
-        let plan = Arc::new(plan::plan(&select, catalog)?);
-        let mut late_into = None;
-        if let Some((name, into)) = &names {
-            catalog.insert(StreamTable {
-                name: into.clone(),
-                schema: plan.output_schema().clone(),
-                watermark_delay_us: plan.output_delay_us(),
-            });
-            let late = crate::late_stream(name)?;
-            catalog.insert(StreamTable {
-                name: late.clone(),
-                schema: plan.late_schema().clone(),
-                watermark_delay_us: plan.source.watermark_delay_us,
-            });
-            late_into = Some(late);
-        }
-        let pipeline = plan.start();
-        let into = names.map(|(_, into)| into);
-        stations.push(Station {
-            pipeline,
-            into,
-            late_into,
-            writer: None,
-            late_writer: None,
-            is_last: at == last,
-        });
-    }
-    Ok(stations)
-}
-
-fn open_targets(stations: &mut [Station], targets: &[(Option<String>, Target)]) -> Result<(), RunFailure> {
-    for (stream, target) in targets {
-        let writer = match target {
-            Target::Nowhere => continue,
-            Target::Stdout => NdjsonWriter::new(Box::new(io::stdout().lock()) as Box<dyn Write>),
-            Target::File(path) => {
-                NdjsonWriter::new(Box::new(File::create(path).map_err(io("create", path))?) as Box<dyn Write>)
-            }
-        };
-        let is = |name: &Option<StreamName>| name.as_ref().map(StreamName::as_str) == stream.as_deref();
-        let found = match stream {
-            None => stations.iter_mut().find(|station| station.is_last).map(|station| &mut station.writer),
-            Some(_) => {
-                stations.iter_mut().find_map(|station| match (is(&station.into), is(&station.late_into)) {
-                    (true, _) => Some(&mut station.writer),
-                    (_, true) => Some(&mut station.late_writer),
-                    _ => None,
-                })
-            }
-        };
-        match (found, stream) {
-            (Some(place), _) => *place = Some(writer),
-            (None, name) => {
-                let name = name.as_deref().unwrap_or_default();
-                return Err(RunFailure::Options(format!("--to: no pipeline fills the stream `{name}`")));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The schema of the first lines of a file. Standard input cannot be read twice.

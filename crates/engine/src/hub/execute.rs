@@ -15,7 +15,7 @@ use super::task::{late_producer, row_producer};
 use super::{Engine, EngineError, Shared};
 use crate::files::DEFAULT_DELAY_US;
 use crate::statement::{self, CreateStream, DEFAULT_IDLE_US, Select, Statement};
-use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema};
+use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema, target};
 
 /// What a statement did, in words for the person who gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Shared {
     /// Rows must not come back to where they came from.
     fn check_flow(&self, tenant: &TenantId, draft: &Draft, plan: &Plan) -> Result<(), EngineError> {
         if self.roster.reaches(tenant, &draft.into, &plan.source.name, draft.name.as_str()) {
-            let why = format!("its rows would come back into `{}`, which it reads", plan.source.name);
+            let why = target::comes_back(&plan.source.name);
             return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });
         }
         Ok(())
@@ -259,32 +259,8 @@ impl Shared {
             Origin::Inferred => return Err(refuse("devices fill it".to_owned())),
             Origin::Derived { .. } | Origin::Declared => {}
         }
-        let mut wider = entry.schema.clone();
-        for field in &schema.fields {
-            match entry.schema.field(&field.name) {
-                Some(known) if known.ty == field.ty => {}
-                Some(known) => {
-                    let why = format!(
-                        "its column `{}` is {:?}, the query gives {:?}",
-                        field.name, known.ty, field.ty
-                    );
-                    return Err(refuse(why));
-                }
-                None if entry.origin == Origin::Declared => {
-                    return Err(refuse(format!("it has no column `{}`", field.name)));
-                }
-                None => wider.fields.push(field.clone()),
-            }
-        }
-        let selected = |name: &str| schema.fields.iter().any(|field| field.name == name);
-        if let Some(missing) =
-            entry.schema.fields.iter().find(|field| field.required && !selected(&field.name))
-        {
-            return Err(refuse(format!(
-                "its column `{}` is required and the query does not give it",
-                missing.name
-            )));
-        }
+        let is_declared = entry.origin == Origin::Declared;
+        let wider = target::widened(&entry.schema, is_declared, schema).map_err(refuse)?;
         if wider.fields.len() > entry.schema.fields.len() {
             self.streams.put_schema(key, wider).await?;
         }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::status::{Gauges, PipelineStatus, RunState};
 use super::task::{Task, Work, hold_name};
 use super::{EngineError, Shared, late_key};
-use crate::Plan;
+use crate::{Plan, target};
 
 /// The pipelines by number.
 #[derive(Default)]
@@ -123,20 +123,7 @@ impl Roster {
             .filter(|member| member.entry.tenant == *tenant && member.entry.name != except)
             .filter_map(|member| Some((member.from.as_ref()?, &member.entry.into)))
             .collect();
-        let mut reached = vec![from];
-        let mut next = 0;
-        while let Some(at) = reached.get(next).copied() {
-            if at == stream {
-                return true;
-            }
-            for (source, into) in &edges {
-                if *source == at && !reached.contains(into) {
-                    reached.push(into);
-                }
-            }
-            next += 1;
-        }
-        false
+        target::reaches(&edges, from, stream)
     }
 
     fn fail(&self, id: u64, reason: String) {

@@ -15,11 +15,13 @@ mod rowwise;
 
 use arrow::array::{Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::{FilterBuilder, FilterPredicate};
+use arrow::datatypes::Schema;
 
 use crate::RunError;
-use crate::plan::Step;
+use crate::plan::{AggregateStep, PlanError, Step};
 
 pub(crate) use aggregate::WindowAggregate;
+use pane::{Inputs, Pane};
 
 /// Rows on their way.
 #[derive(Clone, Debug)]
@@ -121,6 +123,24 @@ pub(crate) trait Operator: Send {
 
     fn state_bytes(&self) -> usize {
         0
+    }
+}
+
+/// Whether an aggregation can be computed for the types of its arguments, also beyond a restart: some functions say so only
+/// when they are given a row, and some by a panic.
+pub(crate) fn check(step: &AggregateStep, input: &Schema) -> Result<(), PlanError> {
+    let trial = || -> Result<(), RunError> {
+        let mut pane = Pane::new(step)?;
+        pane.update(&Inputs::of_nulls(step, input)?)?;
+        let state = pane.state(step)?;
+        let mut restored = Pane::new(step)?;
+        restored.merge(step, &state)?;
+        restored.close().map(drop)
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(trial)) {
+        Ok(result) => result.map_err(|error| PlanError::new(error.to_string())),
+        Err(_) => Err(PlanError::new("an aggregate function does not take arguments of these types")
+            .with_hint("CAST them to DOUBLE, BIGINT or TEXT")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{SortColumn, lexsort_to_indices, take};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
@@ -54,6 +54,19 @@ impl Inputs {
             });
         }
         Ok(Inputs { keys, arguments, filters, rows })
+    }
+
+    /// One row without values.
+    pub(super) fn of_nulls(step: &AggregateStep, input: &Schema) -> Result<Inputs, RunError> {
+        let keys = step.key_schema.fields().iter().map(|field| new_null_array(field.data_type(), 1));
+        let mut arguments = Vec::with_capacity(step.aggregates.len());
+        for call in &step.aggregates {
+            let types = call.arguments.iter().map(|expr| Ok(expr.data_type(input)?));
+            let columns = types.map(|ty: Result<_, RunError>| Ok(new_null_array(&ty?, 1)));
+            arguments.push(columns.collect::<Result<_, RunError>>()?);
+        }
+        let filters = vec![None; step.aggregates.len()];
+        Ok(Inputs { keys: keys.collect(), arguments, filters, rows: 1 })
     }
 
     /// Only the given rows. Columns that are shared between aggregates are taken once.

@@ -16,6 +16,7 @@ use super::catalog::{Catalog, stream_name};
 use super::output::Output;
 use super::window::{WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
 use super::{Plan, PlanError, StreamTable};
+use crate::operators;
 
 /// What a column is made of, as far as windows care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ enum Meaning {
     WindowEnd,
     Other,
 }
+
+/// The functions for which an ORDER BY inside the call means something. Others are not prepared for further arguments.
+const ORDERED: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
 
 /// One step; an operator is started from it.
 #[derive(Clone, Debug)]
@@ -242,7 +246,7 @@ impl Compiler<'_> {
         let (window_column, window_column_is_start) = window_column(&chain)?;
         chain.meanings = meanings;
         chain.aggregated = true;
-        chain.steps.push(Step::Aggregate(Arc::new(AggregateStep {
+        let step = AggregateStep {
             window,
             window_column,
             window_column_is_start,
@@ -251,7 +255,9 @@ impl Compiler<'_> {
             aggregates,
             schema: Arc::new(aggregate.schema.as_arrow().clone()),
             allowed_lateness_us: self.allowed_lateness_us,
-        })));
+        };
+        operators::check(&step, input.as_arrow())?;
+        chain.steps.push(Step::Aggregate(Arc::new(step)));
         Ok(chain)
     }
 
@@ -260,7 +266,9 @@ impl Compiler<'_> {
         let lowered =
             LoweredAggregateBuilder::new(call, input, input.as_arrow(), &self.props, &context).build()?;
         let mut arguments = lowered.aggregate.expressions();
-        arguments.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
+        if ORDERED.contains(&lowered.aggregate.fun().name()) {
+            arguments.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
+        }
         Ok(AggregateCall { function: lowered.aggregate, arguments, filter: lowered.filter })
     }
 

@@ -1,6 +1,6 @@
 //! Why a query cannot become a pipeline.
 
-use datafusion::common::{DataFusionError, Diagnostic};
+use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
 
 use crate::statement::{ParseError, Position};
 
@@ -27,6 +27,12 @@ impl PlanError {
         PlanError { at: None, message: message.into(), hint: None }
     }
 
+    /// Two columns of a SELECT have one name.
+    pub(crate) fn twice(name: &str) -> PlanError {
+        PlanError::new(format!("two columns are named `{name}`"))
+            .with_hint("give one of them another name: … AS other")
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> PlanError {
         self.hint = Some(hint.into());
         self
@@ -48,9 +54,23 @@ impl From<DataFusionError> for PlanError {
             }
         }
         let at = error.diagnostic().and_then(position);
+        if let DataFusionError::SchemaError(schema_error, _) = error.find_root() {
+            if let Some(name) = name_given_twice(schema_error) {
+                return PlanError { at, ..PlanError::twice(name) };
+            }
+        }
         let root = error.find_root().message().into_owned();
         let message = root.lines().next().unwrap_or_default().to_owned();
         PlanError { at, message, hint: None }
+    }
+}
+
+fn name_given_twice(error: &SchemaError) -> Option<&str> {
+    match error {
+        SchemaError::DuplicateQualifiedField { name, .. } => Some(name),
+        SchemaError::DuplicateUnqualifiedField { name } => Some(name),
+        SchemaError::AmbiguousReference { field } if field.relation.is_some() => Some(&field.name),
+        _ => None,
     }
 }
 

@@ -92,7 +92,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
 
 /// A bounded query is refused as a pipeline; this tells whether a text is one query at all.
 fn parse(select: &Select) -> Result<SqlStatement, PlanError> {
-    let padded = in_place(&select.text, select.at);
+    let padded = select.at.place(&select.text);
     let mut statements = Parser::parse_sql(&GenericDialect {}, &padded).map_err(|error| {
         let message = error.to_string();
         let message = message.strip_prefix("sql parser error: ").unwrap_or(&message);
@@ -103,13 +103,6 @@ fn parse(select: &Select) -> Result<SqlStatement, PlanError> {
         (Some(statement @ SqlStatement::Query(_)), true) => Ok(statement),
         _ => Err(PlanError::new("a pipeline is one SELECT")),
     }
-}
-
-/// The text behind as many blanks as bring it to its place in the original.
-fn in_place(text: &str, at: Position) -> String {
-    let lines = "\n".repeat(at.line.saturating_sub(1) as usize);
-    let columns = " ".repeat(at.column.saturating_sub(1) as usize);
-    format!("{lines}{columns}{text}")
 }
 
 /// sqlparser writes the place at the end: `… found: FROM at Line: 3, Column: 5`.

@@ -41,8 +41,7 @@ impl Output {
             let name = column_name(column.name());
             let ty = target_type(&name, column.data_type())?;
             if names.contains(&name) {
-                return Err(PlanError::new(format!("two columns are named `{name}`"))
-                    .with_hint("give one of them another name: … AS other"));
+                return Err(PlanError::twice(&name));
             }
             if !is_system_column(&name) {
                 fields.push(Field::new(name.clone(), ty));

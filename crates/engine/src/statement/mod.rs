@@ -31,6 +31,13 @@ pub struct Position {
 impl Position {
     /// The beginning of a text.
     pub const START: Position = Position { line: 1, column: 1 };
+
+    /// The text behind as many blanks as bring it to this place.
+    pub(crate) fn place(self, text: &str) -> String {
+        let lines = "\n".repeat(self.line.saturating_sub(1) as usize);
+        let columns = " ".repeat(self.column.saturating_sub(1) as usize);
+        format!("{lines}{columns}{text}")
+    }
 }
 
 impl fmt::Display for Position {
@@ -69,7 +76,8 @@ pub enum Statement {
     Describe {
         name: StreamName,
     },
-    /// Anything that returns rows. Flink's spelling of window functions is already rewritten to ours.
+    /// Anything that returns rows, behind blanks that keep its place in what was written. Flink's spelling of window
+    /// functions is already rewritten to ours.
     Query(String),
 }
 
@@ -204,7 +212,8 @@ pub fn parse_one(sql: &str) -> Result<Statement, ParseError> {
 
 fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     if cursor.is_query_start() {
-        return Ok(Statement::Query(cursor.rest_of_statement()?.0));
+        let (text, at) = cursor.rest_of_statement()?;
+        return Ok(Statement::Query(at.place(&text)));
     }
     let start = cursor.mark();
     let Some(verb) = cursor.take_any_word() else {

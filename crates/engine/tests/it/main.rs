@@ -1,7 +1,13 @@
 //! The engine on a log, and over files.
 
+mod aggregates;
+mod case;
 mod dice;
+mod files;
 mod hub;
+mod manual;
 mod pipelines;
 mod restarts;
 mod silence;
+mod slt;
+mod windows;

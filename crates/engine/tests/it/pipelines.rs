@@ -169,7 +169,7 @@ async fn a_pipeline_that_fails_stops_alone_and_says_why() {
     hub.send("homes", "a", &[row(1.0, 4), row(2.0, 0)]).await;
     hub.until("the pipeline fails", async || hub.status_of("inverse").await.state == RunState::Failed).await;
     let status = hub.status_of("inverse").await;
-    assert_eq!(status.error.as_deref(), Some("cannot evaluate the query: Arrow error: Divide by zero error"));
+    assert!(status.error.unwrap().starts_with("cannot evaluate the query: division by zero; hint: "));
     hub.send("homes", "a", &rows_at(&[30.0])).await;
     hub.settled().await;
     assert_eq!(hub.rows("tens_rows").len(), 1);
@@ -183,7 +183,7 @@ async fn a_pipeline_that_fails_stops_alone_and_says_why() {
     hub.start().await;
     let status = hub.status_of("inverse").await;
     assert_eq!(status.state, RunState::Failed);
-    assert!(status.error.unwrap().contains("Divide by zero"));
+    assert!(status.error.unwrap().contains("division by zero"));
     // A statement that can deal with the row takes its place.
     hub.sql("CREATE OR REPLACE PIPELINE inverse INTO inverses AS SELECT device, 100 / nullif(n, 0) AS x FROM homes").await;
     hub.send("homes", "a", &[row(31.0, 0), row(32.0, 50)]).await;

@@ -1,0 +1,148 @@
+//! SQL with its input and output, run in every way in which the rows must be the same.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use springhouse_engine::files::{self, RunOptions, Source, Target};
+use springhouse_engine::plan::{Plan, plan};
+use springhouse_engine::statement::{self, CreateStream, Select, Statement};
+use springhouse_engine::{Catalog, Pipeline, StreamTable, declared_schema};
+use springhouse_schema::{Decoder, Limits, Mode, Origin};
+
+use crate::hub::lines;
+
+/// Lines of the streams that have some.
+pub type Lines = BTreeMap<String, Vec<String>>;
+
+/// The stream under whose name the result itself stands.
+pub const RESULT: &str = "";
+
+/// Runs statements with `springhouse run`'s function; returns the rows of the result and of the streams asked for.
+pub fn by_files(sql: &str, input: &Lines, wanted: &[&str]) -> Result<Lines, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |kind: &str, name: &str| dir.path().join(format!("{kind}-{name}.ndjson"));
+    let from = input.iter().map(|(stream, lines)| {
+        let path = file("in", stream);
+        fs::write(&path, lines.join("\n")).unwrap();
+        (stream.clone(), Source::File(path))
+    });
+    let to = wanted.iter().map(|stream| {
+        let name = (*stream != RESULT).then(|| (*stream).to_owned());
+        (name, Target::File(file("out", stream)))
+    });
+    let options =
+        RunOptions { sql: sql.to_owned(), from: from.collect(), to: to.collect(), ..RunOptions::default() };
+    files::run(&options).map_err(|failure| failure.to_string())?;
+    let read = |stream: &&str| {
+        let text = fs::read_to_string(file("out", stream)).unwrap();
+        ((*stream).to_owned(), text.lines().map(str::to_owned).collect())
+    };
+    Ok(wanted.iter().map(read).collect())
+}
+
+/// A single query with its declared source, to be driven batch by batch.
+pub struct Single {
+    pub plan: Arc<Plan>,
+    pub late_stream: Option<String>,
+    batch: RecordBatch,
+}
+
+impl Single {
+    /// `None` for statements that are more than one query over one declared stream.
+    pub fn of(sql: &str, input: &Lines) -> Option<Single> {
+        let (mut streams, mut queries) = (Vec::new(), Vec::new());
+        for statement in statement::parse(sql).unwrap() {
+            match statement {
+                Statement::CreateStream(stream) => streams.push(stream),
+                Statement::CreatePipeline(pipeline) => {
+                    queries.push((Some(format!("{}.late", pipeline.name)), pipeline.select));
+                }
+                Statement::Query(text) => queries.push((None, Select::bare(text))),
+                _ => return None,
+            }
+        }
+        let [(late_stream, select)] = <[_; 1]>::try_from(queries).ok()?;
+        let catalog = Catalog::new(streams.iter().map(table));
+        let plan = Arc::new(plan(&select, &catalog).unwrap());
+        let lines = input.get(plan.source.name.as_str()).cloned().unwrap_or_default();
+        let schema = Arc::new(plan.source.schema.clone());
+        let batch = decode(schema, &lines);
+        Some(Single { plan, late_stream, batch })
+    }
+
+    /// The rows and the late rows when the input comes in pieces of `rows`, with a restart after each if wanted.
+    pub fn run(&self, rows: usize, restarts: bool) -> (Vec<String>, Vec<String>) {
+        let mut pipeline = self.plan.start();
+        let (mut out, mut late) = (Vec::new(), Vec::new());
+        let mut take = |emitted: springhouse_engine::Emitted| {
+            for batch in emitted.rows {
+                out.extend(lines(&batch.project(self.plan.selected_columns()).unwrap(), &[]));
+            }
+            for batch in emitted.late {
+                late.extend(lines(&batch, &["_received", "_id"]));
+            }
+        };
+        let mut from = 0;
+        while from < self.batch.num_rows() {
+            let count = rows.min(self.batch.num_rows() - from);
+            take(pipeline.push(&self.batch.slice(from, count)).unwrap());
+            from += count;
+            if restarts {
+                pipeline = restarted(&self.plan, pipeline);
+            }
+        }
+        take(pipeline.finish().unwrap());
+        (out, late)
+    }
+}
+
+/// The pipeline that goes on from where another one was.
+pub fn restarted(plan: &Arc<Plan>, mut pipeline: Pipeline) -> Pipeline {
+    let state = pipeline.snapshot().unwrap();
+    let mut restored = plan.start();
+    restored.restore(&state).unwrap();
+    restored
+}
+
+pub fn table(stream: &CreateStream) -> StreamTable {
+    StreamTable {
+        name: stream.name.clone(),
+        schema: declared_schema(&stream.columns),
+        watermark_delay_us: stream.watermark_delay_us.unwrap_or(files::DEFAULT_DELAY_US),
+    }
+}
+
+pub fn decode(schema: Arc<springhouse_schema::Schema>, lines: &[String]) -> RecordBatch {
+    let mut decoder = Decoder::new(schema, Mode::File, Limits::default());
+    for line in lines {
+        // Lines that do not fit are for the quarantine, as in a run over files.
+        let _ = decoder.decode(&Origin::default(), line.as_bytes());
+    }
+    decoder.finish().unwrap()
+}
+
+/// Checks the result, and the rows of the streams named in `expected`, in every way to run the statements.
+pub fn check(place: &str, sql: &str, input: &Lines, expected: &Lines) {
+    let wanted: Vec<&str> = expected.keys().map(String::as_str).collect();
+    let found = by_files(sql, input, &wanted).unwrap_or_else(|error| panic!("{place}: {error}"));
+    for (stream, rows) in expected {
+        assert_same(&format!("{place}, {stream}"), &found[stream], rows);
+    }
+    let Some(single) = Single::of(sql, input) else { return };
+    for (rows, restarts) in [(1, false), (1, true), (3, true), (usize::MAX, false)] {
+        let (out, late) = single.run(rows, restarts);
+        let place = format!("{place}, batches of {rows}, restarts {restarts}");
+        if let Some(expected) = expected.get(RESULT) {
+            assert_same(&place, &out, expected);
+        }
+        if let Some(expected) = single.late_stream.as_ref().and_then(|stream| expected.get(stream)) {
+            assert_same(&format!("{place}, late"), &late, expected);
+        }
+    }
+}
+
+fn assert_same(place: &str, found: &[String], expected: &[String]) {
+    assert!(found == expected, "{place}\nfound\n{}\nexpected\n{}", found.join("\n"), expected.join("\n"));
+}

@@ -1,0 +1,111 @@
+//! What a run over files does besides SQL: input, quarantine, targets, counts.
+
+use std::fs;
+use std::path::PathBuf;
+
+use springhouse_engine::files::{RunFailure, RunOptions, RunStats, Source, Target, run};
+
+use crate::hub::at;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Source {
+        fs::write(self.path(name), text).unwrap();
+        Source::File(self.path(name))
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn run(&self, sql: &str, input: Source, to: &[(Option<&str>, &str)]) -> Result<RunStats, RunFailure> {
+        let to = to.iter().map(|(stream, file)| (stream.map(str::to_owned), Target::File(self.path(file))));
+        run(&RunOptions {
+            sql: sql.to_owned(),
+            from: vec![("homes".to_owned(), input)],
+            to: to.collect(),
+            quarantine: Some(self.path("quarantine.ndjson")),
+            watermark_delay_us: None,
+        })
+    }
+}
+
+fn line(second: f64, n: &str) -> String {
+    format!(r#"{{"ts":{},"device":"a","n":{n}}}"#, at(second))
+}
+
+#[test]
+fn lines_that_do_not_fit_are_put_aside_with_their_number_and_the_run_goes_on() {
+    let folder = Folder::new();
+    let text =
+        [line(1.0, "1"), "not json".to_owned(), String::new(), line(2.0, "\"x\""), line(3.0, "3")].join("\n");
+    let sql = "CREATE STREAM homes (n BIGINT); SELECT n FROM homes";
+    let stats = folder.run(sql, folder.write("in", &text), &[(None, "out")]).unwrap();
+    assert_eq!((stats.events, stats.quarantined, stats.rows_out, stats.late), (2, 2, 2, 0));
+    assert_eq!(folder.read("out"), "{\"n\":1}\n{\"n\":3}\n");
+    let put_aside: Vec<serde_json::Value> =
+        folder.read("quarantine.ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen: Vec<_> = put_aside
+        .iter()
+        .map(|row| (row["line"].as_u64().unwrap(), row["reason"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(seen, [(2, "not_json".to_owned()), (4, "wrong_type".to_owned())]);
+    assert_eq!(put_aside[0]["payload"], "not json");
+    assert_eq!(put_aside[0]["stream"], "homes");
+}
+
+#[test]
+fn columns_that_nobody_declared_are_inferred_and_counts_are_told() {
+    let folder = Folder::new();
+    let rows: Vec<String> = [1.0, 2.0, 30.0, 3.0].map(|second| line(second, "0.5")).into();
+    let sql = "SELECT device, window_start, sum(n) AS s FROM TUMBLE(homes, ts, INTERVAL '10' SECOND) GROUP BY device, window_start";
+    let stats = folder.run(sql, folder.write("in", &rows.join("\n")), &[(None, "out")]).unwrap();
+    assert_eq!((stats.events, stats.late, stats.quarantined, stats.rows_out), (4, 1, 0, 2));
+    assert!(stats.wall_seconds > 0.0);
+    let first = folder.read("out").lines().next().unwrap().to_owned();
+    assert_eq!(first, r#"{"device":"a","window_start":"2026-01-01T00:00:00Z","s":1.0}"#);
+}
+
+#[test]
+fn every_stream_can_have_its_file_and_a_declared_one_keeps_its_columns() {
+    let folder = Folder::new();
+    let rows: Vec<String> = [1.0, 30.0, 3.0].map(|second| line(second, "5")).into();
+    let sql = "CREATE STREAM homes (n BIGINT); CREATE STREAM sums (s BIGINT, note TEXT);
+        CREATE PIPELINE tens INTO sums AS SELECT device, sum(n) AS s FROM TUMBLE(homes, ts, INTERVAL '10' SECOND)
+        GROUP BY device, window_start;
+        CREATE ALERT high SEVERITY info AS SELECT device, s, note FROM sums WHERE s > 1";
+    let to = [(Some("sums"), "sums"), (Some("tens.late"), "late"), (None, "alerts")];
+    // The result is that of the last statement.
+    let stats = folder.run(sql, folder.write("in", &rows.join("\n")), &to).unwrap();
+    assert_eq!((stats.rows_out, stats.late), (2, 1));
+    assert_eq!(folder.read("sums").lines().count(), 2);
+    assert_eq!(folder.read("alerts"), "{\"device\":\"a\",\"s\":5,\"note\":null}\n".repeat(2));
+    assert!(folder.read("late").contains(r#""late_by_us":15000000"#));
+}
+
+#[test]
+fn what_cannot_be_run_says_what_is_missing() {
+    let folder = Folder::new();
+    let input = folder.write("in", &line(1.0, "1"));
+    let check = |sql: &str, to: &[(Option<&str>, &str)], expected: &str| {
+        let error = folder.run(sql, input.clone(), to).expect_err(sql).to_string();
+        assert!(error.contains(expected), "{sql}\nfound    {error}\nexpected {expected}");
+    };
+    check("", &[], "the SQL holds no SELECT and no CREATE PIPELINE");
+    check("SELECT n FROM homes", &[(Some("other"), "x")], "--to: no pipeline fills the stream `other`");
+    let pipeline = "CREATE PIPELINE p INTO q AS SELECT n FROM homes";
+    check(pipeline, &[(None, "x"), (Some("q"), "y")], "--to: `q` goes to another file already");
+    let missing = folder.run("SELECT n FROM homes", Source::File(folder.path("nothing")), &[]).unwrap_err();
+    assert!(matches!(missing, RunFailure::Io { doing: "open", .. }), "{missing}");
+    let undeclared = folder.run("SELECT n FROM homes", Source::Stdin, &[]).unwrap_err().to_string();
+    assert!(undeclared.contains("the columns of standard input must be declared"), "{undeclared}");
+}

@@ -1,0 +1,91 @@
+//! `docs/sql.md` tells the truth: its examples give the rows that stand beside them, its functions exist.
+
+use std::fs;
+use std::path::Path;
+
+use datafusion::execution::context::SessionContext;
+use springhouse_engine::statement::{self, Statement};
+
+use crate::case::Lines;
+use crate::slt::Session;
+
+/// A fenced block: what stands behind the fence, and its lines.
+struct Block<'a> {
+    line: usize,
+    info: &'a str,
+    body: Vec<&'a str>,
+}
+
+fn manual() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql.md")).unwrap()
+}
+
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        if let Some(info) = line.strip_prefix("```") {
+            let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            blocks.push(Block { line: at + 1, info, body });
+        }
+    }
+    blocks
+}
+
+/// `sql` followed by `json out` is a query, by `text refused` one that is refused; alone it declares streams for what
+/// follows, or shows statements for a hub, which must at least be readable.
+#[test]
+fn examples_of_the_manual_give_the_rows_beside_them() {
+    let text = manual();
+    let blocks = blocks(&text);
+    let mut session = Session::default();
+    for (at, block) in blocks.iter().enumerate() {
+        let place = format!("sql.md:{}", block.line);
+        match block.info.split_once(' ').unwrap_or((block.info, "")) {
+            ("json", info) if info.starts_with("in ") => session.input(&info[3..], &block.body),
+            ("sql", "") => {
+                let sql = block.body.join("\n");
+                let results = blocks[at + 1..].iter().take_while(|next| next.info.starts_with("json out"));
+                let expected: Lines = results
+                    .map(|next| {
+                        let stream = next.info["json out".len()..].trim();
+                        (stream.to_owned(), next.body.iter().map(|line| (*line).to_owned()).collect())
+                    })
+                    .collect();
+                let refusal = blocks.get(at + 1).filter(|next| next.info == "text refused");
+                match (refusal, expected.is_empty()) {
+                    (Some(reason), _) => session.refused(&place, &sql, &reason.body.join(" ")),
+                    (None, false) => session.query(&place, &sql, &expected),
+                    (None, true) => shown(&mut session, &place, &sql),
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(session.queries > 6, "{} examples", session.queries);
+}
+
+fn shown(session: &mut Session, place: &str, sql: &str) {
+    let statements = statement::parse(sql).unwrap_or_else(|error| panic!("{place}: {error}"));
+    if statements.iter().all(|statement| matches!(statement, Statement::CreateStream(_))) {
+        session.statement(sql);
+    }
+}
+
+#[test]
+fn functions_of_the_manual_exist() {
+    let text = manual();
+    let (_, section) = text.split_once("## Functions").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let state = SessionContext::new().state();
+    let mut count = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        for name in row.split('`').skip(1).step_by(2) {
+            let known =
+                state.scalar_functions().contains_key(name) || state.aggregate_functions().contains_key(name);
+            assert!(known, "`{name}` is in the manual and not in the language");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count} functions");
+}

@@ -1,0 +1,230 @@
+//! Windows over random streams against a model that looks at one row after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::context::SessionContext;
+use proptest::prelude::*;
+use springhouse_engine::plan::{Plan, plan};
+use springhouse_engine::statement::Select;
+use springhouse_engine::{Catalog, StreamTable, history};
+use springhouse_model::ValueType;
+use springhouse_schema::{Field, Schema};
+
+use crate::case::{decode, restarted};
+use crate::hub::{at, lines};
+
+/// One row of the stream; times in milliseconds from the beginning of the tests.
+#[derive(Clone, Debug)]
+struct Reading {
+    at_ms: i64,
+    device: u8,
+    n: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct Setting {
+    size_ms: i64,
+    delay_ms: i64,
+    lateness_ms: i64,
+    readings: Vec<Reading>,
+    /// Sizes of the pieces in which the stream comes, used in turn.
+    cuts: Vec<usize>,
+    /// After how many pieces the pipeline is restarted; 0 for never.
+    restart_every: usize,
+}
+
+fn readings() -> impl Strategy<Value = Vec<Reading>> {
+    // Time goes on by a random step, and each row is up to twelve seconds behind it.
+    let step = prop_oneof![8 => 0..200_i64, 1 => 0..30_000_i64];
+    let behind = prop_oneof![6 => 0..2_000_i64, 1 => 0..12_000_i64];
+    let n = prop::option::weighted(0.9, -1_000..1_000_i64);
+    prop::collection::vec((step, behind, 0..5_u8, n), 0..700).prop_map(|rows| {
+        let mut now = 20_000;
+        let reading = |(step, behind, device, n)| {
+            now += step;
+            Reading { at_ms: now - behind, device, n }
+        };
+        rows.into_iter().map(reading).collect()
+    })
+}
+
+fn settings() -> impl Strategy<Value = Setting> {
+    let size = prop::sample::select(vec![1, 250, 1_000, 7_000, 60_000]);
+    let delay = prop::sample::select(vec![0, 1, 1_000, 5_000, 20_000]);
+    let lateness = prop::sample::select(vec![0, 0, 500, 10_000]);
+    let cut = prop_oneof![3 => 1..10_usize, 2 => 10..300_usize, 1 => 300..65_537_usize];
+    let cuts = prop::collection::vec(cut, 1..6);
+    (size, delay, lateness, readings(), cuts, 0..4_usize).prop_map(
+        |(size_ms, delay_ms, lateness_ms, readings, cuts, restart_every)| Setting {
+            size_ms,
+            delay_ms,
+            lateness_ms,
+            readings,
+            cuts,
+            restart_every,
+        },
+    )
+}
+
+/// What is remembered of a group.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    rows: i64,
+    values: Vec<i64>,
+}
+
+/// The rows of the result and the late rows, as text. Rows are judged one by one: a row is late when the largest time
+/// before it, less the delay, has reached the end of its window and the allowed lateness.
+fn model(setting: &Setting) -> (Vec<String>, Vec<String>) {
+    let mut windows: BTreeMap<(i64, u8), Group> = BTreeMap::new();
+    let mut late = Vec::new();
+    let mut largest: Option<i64> = None;
+    for reading in &setting.readings {
+        let end = reading.at_ms.div_euclid(setting.size_ms) * setting.size_ms + setting.size_ms;
+        let closes = end + setting.lateness_ms;
+        let watermark = largest.map(|largest| largest - setting.delay_ms);
+        largest = largest.max(Some(reading.at_ms));
+        // Rows that the query leaves out move the watermark, and are never late themselves.
+        if reading.n == Some(13) {
+            continue;
+        }
+        match watermark {
+            Some(watermark) if watermark >= closes => {
+                late.push(format!(
+                    "{}d{} {}",
+                    time(reading.at_ms),
+                    reading.device,
+                    (watermark - closes) * 1_000
+                ));
+            }
+            _ => {
+                let group = windows.entry((end, reading.device)).or_default();
+                group.rows += 1;
+                group.values.extend(reading.n);
+            }
+        }
+    }
+    let rows = windows.iter().filter(|(_, group)| group.rows > 1).map(|((end, device), group)| {
+        let shown = |value: Option<i64>| value.map_or("null".to_owned(), |value| value.to_string());
+        let start = *end - setting.size_ms;
+        let sum = (!group.values.is_empty()).then(|| group.values.iter().sum::<i64>());
+        format!(
+            r#"{{"window_start":{},"device":"d{device}","c":{},"v":{},"s":{},"lo":{},"hi":{}}}"#,
+            time(start),
+            group.rows,
+            group.values.len(),
+            shown(sum),
+            shown(group.values.iter().min().copied()),
+            shown(group.values.iter().max().copied()),
+        )
+    });
+    (rows.collect(), late)
+}
+
+fn time(ms: i64) -> String {
+    at(ms as f64 / 1e3)
+}
+
+fn query(setting: &Setting, source: &str) -> String {
+    format!(
+        "SELECT window_start, device, count(*) AS c, count(n) AS v, sum(n) AS s, min(n) AS lo, max(n) AS hi
+         FROM TUMBLE({source}, ts, INTERVAL '{}' MILLISECOND) WHERE n IS NULL OR n <> 13
+         GROUP BY window_start, device HAVING count(*) > 1",
+        setting.size_ms
+    )
+}
+
+fn schema() -> Schema {
+    Schema::new(vec![Field::new("n", ValueType::Int)])
+}
+
+fn planned(setting: &Setting) -> Arc<Plan> {
+    let table = StreamTable {
+        name: "homes".parse().unwrap(),
+        schema: schema(),
+        watermark_delay_us: setting.delay_ms * 1_000,
+    };
+    let select =
+        Select { allowed_lateness_us: setting.lateness_ms * 1_000, ..Select::bare(query(setting, "homes")) };
+    Arc::new(plan(&select, &Catalog::new([table])).unwrap())
+}
+
+fn batch(readings: &[Reading]) -> RecordBatch {
+    let line = |reading: &Reading| {
+        let n = reading.n.map_or("null".to_owned(), |n| n.to_string());
+        format!(r#"{{"ts":{},"device":"d{}","n":{n}}}"#, time(reading.at_ms), reading.device)
+    };
+    decode(Arc::new(schema()), &readings.iter().map(line).collect::<Vec<_>>())
+}
+
+/// The rows and late rows of the engine.
+fn engine(setting: &Setting) -> (Vec<String>, Vec<String>) {
+    let plan = planned(setting);
+    let batch = batch(&setting.readings);
+    let mut pipeline = plan.start();
+    let (mut rows, mut late) = (Vec::new(), Vec::new());
+    let mut take = |emitted: springhouse_engine::Emitted| {
+        for batch in emitted.rows {
+            rows.extend(lines(&batch.project(plan.selected_columns()).unwrap(), &[]));
+        }
+        for batch in emitted.late {
+            for line in lines(&batch, &[]) {
+                let row: serde_json::Value = serde_json::from_str(&line).unwrap();
+                late.push(format!("{}{} {}", row["ts"], row["device"].as_str().unwrap(), row["late_by_us"]));
+            }
+        }
+    };
+    let mut from = 0;
+    let mut pieces = setting.cuts.iter().cycle().zip(1..);
+    while from < batch.num_rows() {
+        let (cut, number) = pieces.next().unwrap();
+        let count = (*cut).min(batch.num_rows() - from);
+        take(pipeline.push(&batch.slice(from, count)).unwrap());
+        from += count;
+        if setting.restart_every > 0 && number % setting.restart_every == 0 {
+            pipeline = restarted(&plan, pipeline);
+        }
+    }
+    take(pipeline.finish().unwrap());
+    (rows, late)
+}
+
+/// The same SELECT as a query over a table.
+async fn on_history(setting: &Setting) -> Vec<String> {
+    let context = SessionContext::new();
+    for planner in history::relation_planners() {
+        context.register_relation_planner(planner).unwrap();
+    }
+    context.register_batch("homes", batch(&setting.readings)).unwrap();
+    let sql = query(setting, "(SELECT * FROM homes)") + " ORDER BY window_start, device";
+    let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
+    batches.iter().flat_map(|batch| lines(batch, &[])).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn windows_are_those_of_the_model_however_the_stream_is_cut(setting in settings()) {
+        let (rows, late) = engine(&setting);
+        let (expected_rows, expected_late) = model(&setting);
+        prop_assert_eq!(late, expected_late);
+        prop_assert_eq!(rows, expected_rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_query_over_history_gives_the_rows_that_the_pipeline_gave(setting in settings()) {
+        // Without late rows: history has no watermark, and counts every row.
+        let setting = Setting { delay_ms: 100_000, ..setting };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (rows, late) = engine(&setting);
+        prop_assert_eq!(late, Vec::<String>::new());
+        prop_assert_eq!(runtime.block_on(on_history(&setting)), rows);
+    }
+}
