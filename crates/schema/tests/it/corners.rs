@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, cast::AsArray};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use springhouse_model::{Timestamp, ValueType};
 use springhouse_schema::{Decoder, Field, Limits, Mode, Origin, Reason, Rejection, Schema};
@@ -44,6 +44,24 @@ fn cell(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
         None => array_value_to_string(column, row).unwrap(),
     };
     column.is_valid(row).then(text)
+}
+
+#[test]
+fn a_number_is_the_double_nearest_to_its_text() {
+    // Sums and means of a device have 16 or 17 digits; the last one counts when two systems are compared.
+    for text in [
+        "-1.5819106761861756e+299",
+        "0.30000000000000004",
+        "21.299999237060547",
+        "1.7976931348623157e308",
+        "5e-324",
+        "9007199254740993.0",
+        "123456789012345678901234567890.5",
+    ] {
+        let batch = decode(&format!(r#"{{"f":{text}}}"#)).unwrap();
+        let column = batch.column_by_name("f").unwrap().as_primitive::<Float64Type>();
+        assert_eq!(column.value(0).to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+    }
 }
 
 #[test]
