@@ -56,6 +56,7 @@ case $verb in
       [ "${CI:-}" != true ] || exit 1
       exit 0
     fi
+    export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/springhouse/target}"
     export CHROMIUM SPRINGHOUSE_BIN="${SPRINGHOUSE_BIN:-$CARGO_TARGET_DIR/debug/springhouse}"
     [ -x "$SPRINGHOUSE_BIN" ] || cargo build --bin springhouse
     npm run e2e
