@@ -43,7 +43,7 @@ export function sorted<T>(rows: readonly T[], columns: readonly ColumnView<T>[],
 
 export function Table<T>({ label, columns, rows, rowKey, sorting, onSort }: Props<T>) {
   const at = (column: ColumnView<T>): string =>
-    cx("px-4", column.align === "right" && "text-right", column.wide && "max-md:hidden", column.className);
+    cx("px-4 max-md:px-3", column.align === "right" && "text-right", column.wide && "max-md:hidden", column.className);
   return (
     <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={label}>
       <table className="w-full text-[13px] tabular-nums" aria-label={label}>
