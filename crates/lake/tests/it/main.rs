@@ -1,5 +1,7 @@
 //! What the lake promises, one file for each promise.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod charts;
 mod evolution;
 mod failing_store;
