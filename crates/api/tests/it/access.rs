@@ -163,7 +163,7 @@ async fn who_guesses_has_to_wait_and_nobody_else_has() {
     let house = House::new().await;
     person(&house, "Ada").await;
     let guess = async |last: u8, password: &str| {
-        let client = house.stranger().from_peer(neighbour(last));
+        let client = house.stranger().at_address(neighbour(last));
         client.post("/api/v1/sign-in", json!({ "name": "Ada", "password": password })).await
     };
     for _ in 0..6 {
@@ -231,7 +231,7 @@ async fn a_token_needs_a_name_a_scope_and_a_future() {
 #[tokio::test]
 async fn metrics_are_for_this_machine_and_for_readers() {
     let house = House::new().await;
-    let here = house.stranger().from_peer(this_machine());
+    let here = house.stranger().at_address(this_machine());
     let answer = here.get("/metrics").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");

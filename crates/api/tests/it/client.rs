@@ -33,7 +33,7 @@ impl Client {
     }
 
     /// The same, from another address.
-    pub fn from_peer(&self, peer: Peer) -> Client {
+    pub fn at_address(&self, peer: Peer) -> Client {
         Client { peer, ..self.clone() }
     }
 

@@ -125,7 +125,7 @@ async fn a_hub_on_loopback_answers_to_its_own_names_alone() {
     let options = Options { host_names: vec![String::from("hub.home.arpa")], ..Options::default() };
     for (options, own) in [(Options::default(), "localhost"), (options, "hub.home.arpa:443")] {
         let house = House::with_options(options).await;
-        let here = house.stranger().from_peer(this_machine());
+        let here = house.stranger().at_address(this_machine());
         for name in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", own] {
             here.with("host", name).get("/healthz").await.expect(200);
         }
@@ -140,7 +140,7 @@ async fn a_hub_on_loopback_answers_to_its_own_names_alone() {
 async fn configured_names_bind_every_listener() {
     let options = Options { host_names: vec![String::from("hub.home.arpa")], ..Options::default() };
     let house = House::with_options(options).await;
-    let outside = house.stranger().from_peer(neighbour(9));
+    let outside = house.stranger().at_address(neighbour(9));
     outside.with("host", "hub.home.arpa").get("/healthz").await.expect(200);
     outside.with("host", "192.168.1.5:8080").get("/healthz").await.expect(200);
     outside.with("host", "evil.example").get("/healthz").await.problem(421, "unknown_host");
