@@ -406,7 +406,8 @@ impl Task {
         gauges.late.store(self.next_late, Ordering::Relaxed);
         gauges.position.store(self.reader.position().0, Ordering::Relaxed);
         gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);
-        gauges.state_bytes.store(self.pipeline.state_bytes() as u64, Ordering::Relaxed);
+        let state_bytes = self.pipeline.state_bytes();
+        gauges.state_bytes.store(state_bytes as u64, Ordering::Relaxed);
         if let Some(seen_at) = seen_at {
             gauges.seen_at.store(seen_at.micros(), Ordering::Relaxed);
         }
@@ -414,7 +415,7 @@ impl Task {
         let lag = self.work.log.end().0.saturating_sub(self.reader.position().0);
         metrics::gauge!("springhouse_pipeline_lag_records", "pipeline" => name.clone()).set(lag as f64);
         metrics::gauge!("springhouse_pipeline_state_bytes", "pipeline" => name.clone())
-            .set(self.pipeline.state_bytes() as f64);
+            .set(state_bytes as f64);
         if self.pipeline.watermark() > i64::MIN {
             metrics::gauge!("springhouse_pipeline_watermark_seconds", "pipeline" => name.clone())
                 .set(self.pipeline.watermark() as f64 / 1e6);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
@@ -36,24 +36,14 @@ impl Operator for Filter {
         let Some(keep) = keep.as_boolean_opt() else {
             return Err(RunError::State { what: "a predicate is not boolean" });
         };
-        let kept = match keep.null_count_is_zero() {
-            true => chunk.filter(keep)?,
-            false => chunk.filter(&prep_null_mask_filter(keep))?,
+        let kept = match keep.null_count() {
+            0 => chunk.filter(keep)?,
+            _ => chunk.filter(&prep_null_mask_filter(keep))?,
         };
         if kept.batch.num_rows() > 0 {
             out.chunks.push(kept);
         }
         Ok(())
-    }
-}
-
-trait NullCount {
-    fn null_count_is_zero(&self) -> bool;
-}
-
-impl NullCount for arrow::array::BooleanArray {
-    fn null_count_is_zero(&self) -> bool {
-        arrow::array::Array::null_count(self) == 0
     }
 }
 

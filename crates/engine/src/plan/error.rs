@@ -48,16 +48,16 @@ impl From<ParseError> for PlanError {
 
 impl From<DataFusionError> for PlanError {
     fn from(error: DataFusionError) -> PlanError {
-        if let DataFusionError::External(own) = error.find_root() {
-            if let Some(own) = own.downcast_ref::<PlanError>() {
-                return own.clone();
-            }
+        if let DataFusionError::External(own) = error.find_root()
+            && let Some(own) = own.downcast_ref::<PlanError>()
+        {
+            return own.clone();
         }
         let at = error.diagnostic().and_then(position);
-        if let DataFusionError::SchemaError(schema_error, _) = error.find_root() {
-            if let Some(name) = name_given_twice(schema_error) {
-                return PlanError { at, ..PlanError::twice(name) };
-            }
+        if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
+            && let Some(name) = name_given_twice(schema_error)
+        {
+            return PlanError { at, ..PlanError::twice(name) };
         }
         let root = error.find_root().message().into_owned();
         let message = root.lines().next().unwrap_or_default().to_owned();

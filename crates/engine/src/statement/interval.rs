@@ -29,7 +29,7 @@ pub(super) fn interval(cursor: &mut Cursor<'_>) -> Result<i64, ParseError> {
 /// `1 hour 30 minutes` in microseconds.
 pub(crate) fn parse_length(text: &str) -> Result<i64, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() || words.len() % 2 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(2) {
         return Err("write a number and a unit, such as '5 seconds'".to_owned());
     }
     let mut micros = 0_f64;

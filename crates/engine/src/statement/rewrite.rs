@@ -15,11 +15,12 @@ pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
     let mut removed = Vec::new();
     for at in 0..tokens.len() {
         let is_function = WINDOW_FUNCTIONS.iter().any(|name| word(tokens, at, name));
-        if is_function && is(tokens, at + 1, &Token::LParen) {
-            if let Some(close) = closing(tokens, at + 1) {
-                wrapper(tokens, at, close, &mut removed);
-                arguments(tokens, at + 2, close, &mut removed);
-            }
+        if is_function
+            && is(tokens, at + 1, &Token::LParen)
+            && let Some(close) = closing(tokens, at + 1)
+        {
+            wrapper(tokens, at, close, &mut removed);
+            arguments(tokens, at + 2, close, &mut removed);
         }
     }
     removed.sort_unstable_by(|a, b| b.cmp(a));
