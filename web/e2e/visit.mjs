@@ -53,9 +53,11 @@ export async function assertSound({ page, mishaps }, where) {
   assert.deepEqual(told, [], `axe-core on ${where}`);
 }
 
-/** Replaces what stands in an SQL editor. */
+/** Replaces the statement that an SQL editor begins with, once it stands there. */
 export async function write(page, editor, text) {
-  await page.getByRole("textbox", { name: editor }).fill(text);
+  const box = page.getByRole("textbox", { name: editor });
+  await box.filter({ hasText: "FROM" }).waitFor();
+  await box.fill(text);
 }
 
 export const chart = (page, name) => page.locator(`[role="img"][aria-label^="${name}"]`);
