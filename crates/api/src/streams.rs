@@ -228,7 +228,7 @@ pub(crate) async fn create(
         origin: Origin::Declared,
         schema,
         watermark_delay_us: (seconds * 1e6) as i64,
-        idle_us: None,
+        idle_us: Some(springhouse_engine::statement::DEFAULT_IDLE_US),
         retention_us: None,
         sql: None,
     };

@@ -18,8 +18,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use crate::RunError;
 use crate::plan::{self, Catalog, PlanError};
+use crate::{RunError, depth};
 
 /// `power > 10 AND device LIKE 'plug-%'`, ready for batches of one schema.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub struct RowFilter {
 
 impl RowFilter {
     pub fn compile(schema: &SchemaRef, text: &str) -> Result<RowFilter, PlanError> {
+        depth::check(text)?;
         let columns = DFSchema::try_from(schema.as_ref().clone())?;
         let expr = parse(text, &columns)?;
         plan::check_expression(&expr)?;

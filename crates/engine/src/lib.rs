@@ -6,6 +6,7 @@
 //!
 //! What comes out depends on the rows alone: not on batch sizes, restarts or the clock.
 
+mod depth;
 mod error;
 pub mod files;
 pub mod filter;
@@ -21,6 +22,7 @@ mod target;
 use springhouse_model::StreamName;
 use springhouse_schema::{Field, Schema};
 
+pub use depth::nesting;
 pub use error::RunError;
 pub use hub::{Engine, EngineError, Options, Outcome, PipelineStatus, Preview, RunState, Streams};
 pub use pipeline::{Emitted, Pipeline};

@@ -20,7 +20,12 @@ pub enum NameError {
     TooLong { kind: &'static str, bytes: usize },
     #[error("{kind} name contains `{character}`; {allowed}")]
     Character { kind: &'static str, character: char, allowed: &'static str },
+    #[error("`{name}` is a table of the hub; choose another name for the {kind}")]
+    Reserved { kind: &'static str, name: String },
 }
+
+/// Tables that every query finds beside the streams.
+const TABLES: [&str; 3] = ["devices", "twin", "information_schema"];
 
 const WORD_HINT: &str = "letters, digits, `-`, `_`, `.`, `:`, `@` and spaces inside are allowed";
 const STREAM_HINT: &str =
@@ -45,6 +50,9 @@ fn check_stream(kind: &'static str, text: &str) -> Result<(), NameError> {
     let refused = |c: &char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.'));
     if let Some(character) = text.chars().find(refused) {
         return Err(NameError::Character { kind, character, allowed: STREAM_HINT });
+    }
+    if TABLES.contains(&text) {
+        return Err(NameError::Reserved { kind, name: text.to_owned() });
     }
     let part_is_bad = |part: &str| part.is_empty() || part.starts_with(|c: char| c.is_ascii_digit());
     match text.split('.').find(|part| part_is_bad(part)) {
@@ -197,7 +205,7 @@ mod tests {
         for good in ["meter", "home_energy", "hourly.late", "s1"] {
             assert!(good.parse::<StreamName>().is_ok(), "{good}");
         }
-        for bad in ["", "Meter", "1st", "a-b", "a..b", ".a", "a.", "_q/x"] {
+        for bad in ["", "Meter", "1st", "a-b", "a..b", ".a", "a.", "_q/x", "devices", "twin"] {
             assert!(bad.parse::<StreamName>().is_err(), "{bad:?}");
         }
     }

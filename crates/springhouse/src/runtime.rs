@@ -12,6 +12,8 @@ pub fn run_hub<T>(threads: usize, future: impl Future<Output = anyhow::Result<T>
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .max_blocking_threads(16)
+        // Planning a pipeline walks its expressions by recursion. Only what is used of a stack takes memory.
+        .thread_stack_size(16 << 20)
         .enable_all()
         .build()
         .context("cannot start the threads of the hub")?

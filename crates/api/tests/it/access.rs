@@ -232,6 +232,8 @@ async fn a_token_needs_a_name_a_scope_and_a_future() {
 async fn metrics_are_for_this_machine_and_for_readers() {
     let house = House::new().await;
     let here = house.stranger().at_address(this_machine());
+    // A request is counted when it is answered.
+    here.get("/healthz").await;
     let answer = here.get("/metrics").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");

@@ -16,7 +16,6 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct Writer<W: Write> {
     out: W,
     buffer: Vec<u8>,
-    rows: u64,
 }
 
 enum Column<'a> {
@@ -29,7 +28,7 @@ enum Column<'a> {
 
 impl<W: Write> Writer<W> {
     pub fn new(out: W) -> Writer<W> {
-        Writer { out, buffer: Vec::with_capacity(BUFFER_BYTES + 4096), rows: 0 }
+        Writer { out, buffer: Vec::with_capacity(BUFFER_BYTES + 4096) }
     }
 
     /// Writes the given columns of a batch in the given order.
@@ -56,12 +55,7 @@ impl<W: Write> Writer<W> {
                 self.drain()?;
             }
         }
-        self.rows += batch.num_rows() as u64;
         Ok(())
-    }
-
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Writes what is gathered.

@@ -81,6 +81,7 @@ impl Plan {
 
 /// Plans a continuous query over the streams of a catalog.
 pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
+    crate::depth::check(&select.text)?;
     let syntax = parse(select)?;
     check::syntax(&syntax)?;
     let provider = catalog::Provider::new(catalog);

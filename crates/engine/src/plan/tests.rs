@@ -146,3 +146,21 @@ fn lateness_belongs_to_windows() {
     let select = Select { allowed_lateness_us: 1, ..Select::bare("SELECT temp FROM homes") };
     assert!(plan(&select, &catalog()).unwrap_err().to_string().contains("ALLOWED LATENESS has no meaning"));
 }
+
+#[test]
+fn a_text_too_deep_to_be_planned_is_refused_and_the_deepest_allowed_one_is_planned() {
+    let conditions = |count: usize| {
+        // Different ones, which the optimizer cannot fold into one.
+        let conditions: Vec<String> = (0..count).map(|number| format!("n = {number}")).collect();
+        format!("SELECT ts, n FROM homes WHERE {}", conditions.join(" OR "))
+    };
+    assert!(refused(&conditions(50_000)).contains("at most 400"), "{}", refused(&conditions(50_000)));
+    assert!(
+        refused(&format!("SELECT {}n{} AS n FROM homes", "(".repeat(500), ")".repeat(500)))
+            .contains("at most 400")
+    );
+    // As large as the stacks of the hub's threads.
+    let planning =
+        std::thread::Builder::new().stack_size(16 << 20).spawn(move || columns(&conditions(195))).unwrap();
+    assert!(planning.join().unwrap().iter().any(|(name, _)| name == "n"));
+}

@@ -35,7 +35,8 @@ fn input() -> Vec<String> {
         let second = number as f64 + 0.25;
         let mut or_null = |text: String| if dice.below(7) == 0 { "null".to_owned() } else { text };
         let (x, n) = (or_null(format!("{}.5", number * 37 % 101)), or_null((number * 13 % 17).to_string()));
-        let (t, b) = (or_null(format!("\"w{}\"", number * 5 % 11)), or_null((number % 3 == 0).to_string()));
+        let (t, b) =
+            (or_null(format!("\"w{}\"", number * 5 % 11)), or_null(number.is_multiple_of(3).to_string()));
         format!(
             r#"{{"ts":{},"device":"d{}","x":{x},"n":{n},"t":{t},"b":{b},"at":{}}}"#,
             at(second),

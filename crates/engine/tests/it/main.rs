@@ -1,5 +1,7 @@
 //! The engine on a log, and over files.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod aggregates;
 mod case;
 mod dice;

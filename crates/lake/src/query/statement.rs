@@ -5,9 +5,6 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use springhouse_model::TenantId;
 
 use super::tables::Tables;
@@ -17,48 +14,18 @@ use crate::twin::Twin;
 
 /// A text that is longer is not a question; planning is not linear in it.
 const QUERY_BYTES_MAX: usize = 256 << 10;
-/// `a + b + c + …` is a tree as deep as it is long, and planning walks trees by recursion: a thread whose stack ends
-/// takes the hub with it. The stack of the lake's threads carries several times this many.
+/// Operators and keywords that can nest. The stack of the lake's threads carries several times this many.
 const OPERATORS_MAX: usize = 2_000;
-
-const NESTING_WORDS: [Keyword; 14] = [
-    Keyword::AND,
-    Keyword::OR,
-    Keyword::NOT,
-    Keyword::IS,
-    Keyword::IN,
-    Keyword::LIKE,
-    Keyword::BETWEEN,
-    Keyword::CASE,
-    Keyword::CAST,
-    Keyword::SELECT,
-    Keyword::UNION,
-    Keyword::EXCEPT,
-    Keyword::INTERSECT,
-    Keyword::JOIN,
-];
 
 /// Refuses what could not even be read safely.
 pub(super) fn check_size(sql: &str) -> Result<(), LakeError> {
     if sql.len() > QUERY_BYTES_MAX {
         return Err(LakeError::QueryTooLong { bytes: sql.len(), bytes_max: QUERY_BYTES_MAX });
     }
-    // A text that cannot be split into tokens cannot be parsed either; the parser says so better.
-    let tokens = Tokenizer::new(&GenericDialect, sql).tokenize().unwrap_or_default();
-    let operators = tokens.iter().filter(|token| can_nest(token)).count();
+    let operators = springhouse_engine::nesting(sql);
     match operators > OPERATORS_MAX {
         true => Err(LakeError::QueryTooDeep { operators, operators_max: OPERATORS_MAX }),
         false => Ok(()),
-    }
-}
-
-/// Long lists of columns and values are wide, not deep.
-fn can_nest(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => NESTING_WORDS.contains(&word.keyword),
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma | Token::Period => false,
-        Token::Whitespace(_) | Token::RParen | Token::SemiColon | Token::EOF => false,
-        _ => true,
     }
 }
 
