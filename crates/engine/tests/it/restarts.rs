@@ -171,7 +171,7 @@ async fn a_hub_that_was_closed_and_opened_again_on_its_disk_goes_on() {
     let data = dir.path().join("data");
     let open = async |dir: tempfile::TempDir| {
         let meta = SqliteMeta::open(&data.join("meta.sqlite")).await.unwrap();
-        let log = DiskLog::open(&data.join("log"), Options::default()).unwrap();
+        let log = DiskLog::open(data.join("log"), Options::default()).unwrap();
         Hub::with(dir, Arc::new(meta), Arc::new(log)).await
     };
     fs::create_dir_all(&data).unwrap();
