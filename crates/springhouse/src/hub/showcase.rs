@@ -78,8 +78,6 @@ pub async fn sign_in_secret(hub: &Hub) -> anyhow::Result<String> {
 
 fn random_password() -> anyhow::Result<Sensitive<String>> {
     let mut bytes = [0_u8; 24];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut bytes))
-        .context("cannot read random bytes")?;
+    getrandom::fill(&mut bytes).context("cannot draw a password")?;
     Ok(Sensitive::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
