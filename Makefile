@@ -31,13 +31,13 @@ demo: ## build and start a hub with 50 simulated homes; prints the page's link (
 	@exec "$(BIN)" demo $(ARGS)
 
 build: ## build the program (debug profile, dependencies optimized)
-	@scripts/first-build.sh
+	@scripts/before-build.sh
 	@cargo build --bin springhouse
 
 release: ## build the optimized program
 	@scripts/setup.sh build
 	@$(MAKE) web
-	@echo "An optimized build takes 15 to 25 minutes on two cores the first time."
+	@scripts/before-build.sh release
 	@cargo build --release --locked --bin springhouse
 	@ls -lh "$(RELEASE)"
 
@@ -49,7 +49,7 @@ test: ## all tests: Rust, the page, and the page in a browser
 	@$(STAGE) test-browser $(MAKE) test-browser
 
 test-rust: ## the Rust tests, with nextest where it is installed
-	@scripts/first-build.sh
+	@scripts/before-build.sh
 	@cargo build --workspace --bins
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --no-fail-fast $(ARGS); \
 	 else cargo test --workspace --lib --bins --tests --no-fail-fast $(ARGS); fi
@@ -73,7 +73,7 @@ fmt-check:
 	@cargo fmt --all --check
 
 lint: ## clippy without warnings
-	@scripts/first-build.sh
+	@scripts/before-build.sh
 	@cargo clippy --workspace --all-targets -- -D warnings
 
 web: ## build the page that is embedded in the program

@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use springhouse_engine::statement::Statement;
-use springhouse_meta::{Approval, NewStream, Origin, StreamEntry};
+use springhouse_meta::{
+    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewStream, Origin, StreamEntry,
+};
 use springhouse_model::{StreamKey, StreamName, TenantId, Timestamp};
 use springhouse_schema::{Schema, is_system_column, value_type};
 use utoipa::ToSchema;
@@ -21,8 +23,6 @@ use crate::schemas::{parse_json_schema, registry_problem};
 use crate::state::App;
 use crate::statements;
 
-/// How far the watermark stays behind when nothing is said: a device on a good network is not later than this.
-const WATERMARK_DEFAULT_S: f64 = 5.0;
 /// A day: windows would stay open for longer than anybody waits.
 const WATERMARK_MAX_S: f64 = 86_400.0;
 
@@ -213,7 +213,7 @@ pub(crate) async fn create(
         return Err(Problem::conflict("conflict", format!("stream `{}` exists already", key.name))
             .hint("PUT /api/v1/streams/{name}/schema changes its schema"));
     }
-    let seconds = draft.watermark_seconds.unwrap_or(WATERMARK_DEFAULT_S);
+    let seconds = draft.watermark_seconds.unwrap_or(DEFAULT_WATERMARK_DELAY_US as f64 / 1e6);
     if !(0.0..=WATERMARK_MAX_S).contains(&seconds) {
         let detail = format!("`watermark_seconds` is {seconds}, expected 0 to {WATERMARK_MAX_S}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
@@ -228,7 +228,7 @@ pub(crate) async fn create(
         origin: Origin::Declared,
         schema,
         watermark_delay_us: (seconds * 1e6) as i64,
-        idle_us: Some(springhouse_engine::statement::DEFAULT_IDLE_US),
+        idle_us: Some(DEFAULT_IDLE_US),
         retention_us: None,
         sql: None,
     };

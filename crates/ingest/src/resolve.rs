@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use springhouse_meta::{Approval, NewDevice, NewStream, Origin};
+use springhouse_meta::{Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewDevice, NewStream, Origin};
 use springhouse_model::{DeviceId, SiteId, StreamKey, StreamName};
 use springhouse_schema::{Reason, Rejection, Schema};
 
@@ -12,10 +12,6 @@ use crate::registry::{Device, Stream};
 use crate::route::{Matched, stream_name};
 use crate::shard::Target;
 use crate::{Admission, IngestError};
-
-/// Of streams that register themselves: how far the watermark stays behind, and after which silence it moves on.
-const WATERMARK_DELAY_US: i64 = 5_000_000;
-const IDLE_US: i64 = 60_000_000;
 
 pub(crate) enum Resolved {
     /// `by_topic`: the topic alone leads there, whoever sends.
@@ -146,8 +142,8 @@ impl Shared {
                     state: admitted,
                     origin: Origin::Inferred,
                     schema,
-                    watermark_delay_us: WATERMARK_DELAY_US,
-                    idle_us: Some(IDLE_US),
+                    watermark_delay_us: DEFAULT_WATERMARK_DELAY_US,
+                    idle_us: Some(DEFAULT_IDLE_US),
                     retention_us: None,
                     sql: None,
                 };

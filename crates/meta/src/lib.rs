@@ -41,7 +41,9 @@ pub use quarantine::{
 pub use secrets::{PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, PasswordError, check_password};
 pub use settings::Settings;
 pub use sqlite::SqliteMeta;
-pub use streams::{Approval, NewStream, Origin, StreamEntry, Streams};
+pub use streams::{
+    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewStream, Origin, StreamEntry, Streams,
+};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo, Tokens};
 pub use twin::{TwinRow, TwinRows};
 

@@ -57,6 +57,12 @@ pub enum Origin {
     Derived { pipeline: String },
 }
 
+/// How far the watermark stays behind where nothing is said: a device on a good network is not later than this.
+pub const DEFAULT_WATERMARK_DELAY_US: i64 = 5_000_000;
+/// The silence that ends a stream's hold on windows where nothing is said: longer than most devices stay silent, short
+/// enough to be waited for.
+pub const DEFAULT_IDLE_US: i64 = 60_000_000;
+
 /// A stream to be created; the store gives it its number.
 #[derive(Clone, Debug)]
 pub struct NewStream {

@@ -75,9 +75,6 @@ pub enum RunFailure {
     Run(#[from] RunError),
 }
 
-/// Watermark delay of a stream for which nothing was said: event time mostly arrives within seconds.
-pub const DEFAULT_DELAY_US: i64 = 5_000_000;
-
 /// Runs to the end of the input. Blocks; call it on a thread of its own when there is a runtime.
 pub fn run(options: &RunOptions) -> Result<RunStats, RunFailure> {
     let clock = std::time::Instant::now();

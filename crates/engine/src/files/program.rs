@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use serde_json::json;
+use springhouse_meta::DEFAULT_WATERMARK_DELAY_US;
 use springhouse_model::StreamName;
 use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema, adapt};
 
 use super::stations::{Into, Query, Station, open_targets, stations};
-use super::{DEFAULT_DELAY_US, RunFailure, RunOptions, RunStats, Source, io};
+use super::{RunFailure, RunOptions, RunStats, Source, io};
 use crate::statement::{self, Select, Statement};
 use crate::{Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
 
@@ -84,14 +85,14 @@ impl Program {
             catalog.insert(StreamTable {
                 name: stream.name.clone(),
                 schema: schema.clone(),
-                watermark_delay_us: delay.unwrap_or(DEFAULT_DELAY_US),
+                watermark_delay_us: delay.unwrap_or(DEFAULT_WATERMARK_DELAY_US),
             });
             schemas.insert(stream.name.clone(), Arc::new(schema));
         }
         for (name, source) in &inputs {
             if !schemas.contains_key(name) {
                 let schema = infer(source)?;
-                let delay = options.watermark_delay_us.unwrap_or(DEFAULT_DELAY_US);
+                let delay = options.watermark_delay_us.unwrap_or(DEFAULT_WATERMARK_DELAY_US);
                 catalog.insert(StreamTable {
                     name: name.clone(),
                     schema: schema.clone(),

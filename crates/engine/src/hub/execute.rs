@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use springhouse_log::Offset;
 use springhouse_meta::{
-    Approval, NewPipeline, NewStream, Origin, PipelineEntry, PipelineKind, PipelineState, StreamEntry,
+    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewPipeline, NewStream, Origin, PipelineEntry,
+    PipelineKind, PipelineState, StreamEntry,
 };
 use springhouse_model::{StreamKey, StreamName, TenantId};
 use springhouse_schema::Schema;
@@ -13,8 +14,7 @@ use springhouse_schema::Schema;
 use super::snapshot::{Folder, Header, Snapshot};
 use super::task::{late_producer, row_producer};
 use super::{Engine, EngineError, Shared};
-use crate::files::DEFAULT_DELAY_US;
-use crate::statement::{self, CreateStream, DEFAULT_IDLE_US, Select, Statement};
+use crate::statement::{self, CreateStream, Select, Statement};
 use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema, target};
 
 /// What a statement did, in words for the person who gave it.
@@ -136,7 +136,7 @@ impl Shared {
                 false => Err(EngineError::Exists { kind: "stream", name: stream.name.clone() }),
             };
         }
-        let delay = stream.watermark_delay_us.unwrap_or(DEFAULT_DELAY_US);
+        let delay = stream.watermark_delay_us.unwrap_or(DEFAULT_WATERMARK_DELAY_US);
         let schema = declared_schema(&stream.columns);
         let sql = Some(stream.text.clone());
         let new = NewStream { idle_us: stream.idle_us, ..new_stream(key, Origin::Declared, schema, delay) };

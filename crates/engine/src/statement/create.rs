@@ -1,11 +1,12 @@
 //! `CREATE STREAM`, `CREATE PIPELINE`, `CREATE ALERT`.
 
+use springhouse_meta::DEFAULT_IDLE_US;
 use springhouse_model::{Severity, ValueType};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
-use super::{Column, CreateAlert, CreatePipeline, CreateStream, DEFAULT_IDLE_US, Select, Statement};
+use super::{Column, CreateAlert, CreatePipeline, CreateStream, Select, Statement};
 
 /// Reads what follows `CREATE`, which began at `start`.
 pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, ParseError> {

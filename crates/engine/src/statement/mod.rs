@@ -18,9 +18,6 @@ pub use cursor::ParseError;
 
 use cursor::Cursor;
 
-/// The silence of a stream for which nothing was said: longer than most devices stay silent, short enough to be waited for.
-pub const DEFAULT_IDLE_US: i64 = 60_000_000;
-
 /// A line and a column in the text that a person wrote, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

@@ -1,4 +1,5 @@
 use super::*;
+use springhouse_meta::DEFAULT_IDLE_US;
 
 fn one(sql: &str) -> Statement {
     parse_one(sql).unwrap()

@@ -110,7 +110,7 @@ pub fn table(stream: &CreateStream) -> StreamTable {
     StreamTable {
         name: stream.name.clone(),
         schema: declared_schema(&stream.columns),
-        watermark_delay_us: stream.watermark_delay_us.unwrap_or(files::DEFAULT_DELAY_US),
+        watermark_delay_us: stream.watermark_delay_us.unwrap_or(springhouse_meta::DEFAULT_WATERMARK_DELAY_US),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `docs/sql.md` tells the truth: its examples give the rows that stand beside them, its functions exist.
 
 use std::fs;
-use std::path::Path;
 
 use datafusion::execution::context::SessionContext;
 use springhouse_engine::statement::{self, Statement};
@@ -17,7 +16,7 @@ struct Block<'a> {
 }
 
 fn manual() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql.md")).unwrap()
+    fs::read_to_string("../../docs/sql.md").unwrap()
 }
 
 fn blocks(text: &str) -> Vec<Block<'_>> {

@@ -8,9 +8,9 @@ use springhouse_log::fuzz;
 
 #[test]
 fn the_fuzz_corpus_replays() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/log_recovery");
+    let dir = Path::new("../../fuzz/corpus/log_recovery");
     let mut replayed = 0;
-    for entry in fs::read_dir(&dir).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         fuzz::recover_segment(&fs::read(entry.unwrap().path()).unwrap());
         replayed += 1;
     }

@@ -29,7 +29,7 @@ pub async fn set_up(hub: &Hub) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A token for each site, good for a day; those of earlier starts end.
+/// A token for each site; those of earlier starts end.
 pub async fn site_tokens(hub: &Hub, homes: u32) -> anyhow::Result<Vec<String>> {
     let (meta, tenant) = (hub.meta(), TenantId::main());
     for old in meta.tokens(&tenant).await? {
