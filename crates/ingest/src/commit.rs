@@ -10,9 +10,9 @@ use std::sync::atomic::Ordering;
 use arrow::error::ArrowError;
 use springhouse_frame::FrameError;
 use springhouse_log::{Append, LogError};
+use springhouse_model::CommitId;
 
 use crate::door::{Shared, Stop};
-use crate::message::CommitId;
 use crate::quarantine::{self, Held};
 use crate::registry::Stream;
 use crate::shard::{Event, Queue, Sealed};
@@ -30,6 +30,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = shared.wake.notified() => false,
             _ = closing.wait_for(|closing| *closing) => true,
         };
+        // Those who were woken by the last commit go first: what they bring in now shares the next one. With nobody
+        // to run, this takes no time.
+        tokio::task::yield_now().await;
         let (commit, queues) = shared.cut();
         match shared.write(queues).await {
             Ok(()) => shared.durable.send_modify(|durable| durable.commit = commit),
@@ -125,7 +128,8 @@ impl Shared {
         };
         tracing::error!(%reason, "the log takes no more readings");
         self.set_stop(Some(stop));
-        self.durable.send_modify(|durable| durable.poisoned = Some(reason));
+        self.durable.send_modify(|durable| durable.poisoned = Some(Arc::clone(&reason)));
+        self.failure.send_replace(Some(reason));
     }
 }
 

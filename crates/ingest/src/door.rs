@@ -7,14 +7,14 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use springhouse_log::Log;
 use springhouse_meta::{Approval, Meta};
-use springhouse_model::{Clock, SiteId};
+use springhouse_model::{Clock, CommitId, Durable, SiteId};
 use springhouse_policy::{Principal, Subject};
 use springhouse_schema::{Origin, Reason, Rejection, Schema};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::dedup::{Memory, Window, second_of};
-use crate::message::{CommitId, Durable, Message, Outcome, Refusal};
+use crate::message::{Message, Outcome, Refusal};
 use crate::numbers::{Numbers, Stats, Tally};
 use crate::quarantine::Held;
 use crate::registry::{Device, Registry, Stream};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub sequence: AtomicU64,
     pub wake: Notify,
     pub durable: watch::Sender<Durable>,
+    /// Why the log has failed for good; apart from `durable`, which moves with every commit.
+    pub failure: watch::Sender<Option<Arc<str>>>,
     /// Why nothing is taken at present.
     pub stop: Mutex<Option<Stop>>,
     pub stopped: AtomicBool,
@@ -157,6 +159,15 @@ impl Ingest {
         match state.poisoned {
             Some(reason) if state.commit < commit => Err(IngestError::Poisoned { reason }),
             _ => Ok(()),
+        }
+    }
+
+    /// Returns when the log has failed for good, with the reason.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut failure = self.shared.failure.subscribe();
+        match failure.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            _ => "it is closed".into(),
         }
     }
 

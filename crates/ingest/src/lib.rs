@@ -8,9 +8,9 @@
 //!            └ decode by the schema          ┘                └───────────────┘
 //!                     └ does not fit ──▶ rows of `_quarantine`, durable with their neighbours ──▶ inbox in meta
 //! ```
-//! A message is acknowledged by its gateway after [`Ingest::commits`] has reached the [`CommitId`] that `accept`
-//! returned. `accept` never waits for the disk, only for room: while the committer encodes and syncs one commit, the
-//! shards fill the next. Nothing here knows MQTT or HTTP.
+//! A message is acknowledged by its gateway after [`Ingest::commits`] has reached the commit that `accept` returned.
+//! `accept` never waits for the disk, only for room: while the committer encodes and syncs one commit, the shards
+//! fill the next. Nothing here knows MQTT or HTTP.
 
 mod commit;
 mod dedup;
@@ -32,7 +32,7 @@ mod spans;
 
 pub use door::Ingest;
 pub use error::{IngestError, RegistryError};
-pub use message::{CommitId, Durable, Message, Outcome, Refusal};
+pub use message::{Message, Outcome, Refusal};
 pub use numbers::Stats;
 pub use options::{Admission, Options};
 pub use quarantine::QUARANTINE_STREAM;

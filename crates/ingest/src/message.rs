@@ -47,15 +47,3 @@ pub enum Refusal {
     #[error("the device belongs to another site than the sender")]
     Site,
 }
-
-/// The number of a group commit. Commits become durable in their order.
-pub type CommitId = u64;
-
-/// How far commits are durable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Durable {
-    /// Everything with a commit id up to this one survives a crash.
-    pub commit: CommitId,
-    /// The log has failed for good: what is not durable will never be.
-    pub poisoned: Option<Arc<str>>,
-}

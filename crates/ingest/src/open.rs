@@ -8,21 +8,20 @@ use arrow::datatypes::TimestampMicrosecondType;
 use parking_lot::Mutex;
 use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
 use springhouse_meta::Meta;
-use springhouse_model::{Clock, Timestamp};
+use springhouse_model::{Clock, Durable, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN};
 use tokio::sync::{Notify, watch};
 
 use crate::dedup::{Memory, second_of};
 use crate::door::{Shared, Stop};
-use crate::message::Durable;
 use crate::numbers::Numbers;
 use crate::registry::{Device, Registry};
 use crate::shard::{Queue, Shard};
 use crate::{Ingest, IngestError, Options, Route, commit, inbox};
 
 const READ_BYTES: usize = 4 << 20;
-/// Records of the newest block that is searched for message ids; each older block has four times as many.
-const BLOCK_RECORDS: u64 = 256;
+/// Records of the newest block that is searched for message ids.
+const BLOCK_RECORDS: u64 = 64;
 
 impl Ingest {
     /// Opens the door: reads what is registered, remembers the message ids of the log's tail, and starts the
@@ -49,6 +48,7 @@ impl Ingest {
             sequence: AtomicU64::new(0),
             wake: Notify::new(),
             durable: watch::Sender::new(Durable::default()),
+            failure: watch::Sender::new(None),
             stop: Mutex::new(None),
             stopped: AtomicBool::new(false),
             closing: watch::Sender::new(false),
@@ -104,22 +104,32 @@ struct Found {
     second: u32,
 }
 
-/// Fills the windows from the log's tail. Goes backwards in growing blocks until the age, or the bound on records,
-/// is reached: a start stays short however large the log is.
+/// How much of the log was searched for ids.
+#[derive(Default)]
+struct Searched {
+    records: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+/// Fills the windows from the log's tail. Goes backwards in growing blocks until the age, or a bound, is reached: a
+/// start stays short however large the log is.
 async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     let age = i64::try_from(shared.options.dedup_age.as_micros()).unwrap_or(i64::MAX);
     let oldest = Timestamp(shared.clock.now().micros().saturating_sub(age));
     let end = shared.log.end();
     let bound = Offset(end.0.saturating_sub(shared.options.dedup_records_max));
     let from = shared.log.offset_at(oldest)?.max(shared.log.head()).max(bound);
-    let (mut block_end, mut records, mut rows) = (end, BLOCK_RECORDS, 0);
+    let (rows_max, bytes_max) = (shared.options.dedup_rows_max, shared.options.dedup_bytes_max);
+    let (mut block_end, mut records, mut searched) = (end, BLOCK_RECORDS, Searched::default());
     let mut blocks = Vec::new();
-    while block_end > from && rows < shared.options.dedup_rows_max {
+    while block_end > from && searched.rows < rows_max && searched.bytes < bytes_max {
         let begin = Offset(block_end.0.saturating_sub(records)).max(from);
-        let (found, seen) = ids_between(shared, begin, block_end).await?;
-        blocks.push(found);
-        rows += seen;
-        (block_end, records) = (begin, records * 4);
+        blocks.push(ids_between(shared, begin, block_end, &mut searched).await?);
+        // Four times as many, or as many as the rest of the bytes holds.
+        let record_bytes = (searched.bytes / searched.records.max(1)).max(1);
+        records = (records * 4).min((bytes_max.saturating_sub(searched.bytes) / record_bytes).max(1));
+        block_end = begin;
     }
     for found in blocks.into_iter().rev().flatten() {
         found.device.window.lock().remember(&shared.memory, found.hash, found.second);
@@ -127,20 +137,27 @@ async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     Ok(())
 }
 
-async fn ids_between(shared: &Shared, begin: Offset, end: Offset) -> Result<(Vec<Found>, u64), LogError> {
+async fn ids_between(
+    shared: &Shared,
+    begin: Offset,
+    end: Offset,
+    searched: &mut Searched,
+) -> Result<Vec<Found>, LogError> {
     let mut reader = Reader::new(Arc::clone(&shared.log), begin);
-    let (mut found, mut rows) = (Vec::new(), 0);
+    let mut found = Vec::new();
     while reader.position() < end {
         let records = reader.next_ready(READ_BYTES).await?;
         if records.is_empty() {
             break;
         }
         for record in records.iter().filter(|record| record.offset < end) {
-            rows += record.rows();
+            searched.records += 1;
+            searched.rows += record.rows();
+            searched.bytes += record.payload.len() as u64;
             ids_of(shared, record, &mut found);
         }
     }
-    Ok((found, rows))
+    Ok(found)
 }
 
 fn ids_of(shared: &Shared, record: &Record, found: &mut Vec<Found>) {

@@ -35,8 +35,9 @@ pub struct Options {
     pub dedup_age: Duration,
     /// At a start, how many of the log's last records are read to remember message ids: bounds the time of a start.
     pub dedup_records_max: u64,
-    /// And how many rows, about.
+    /// And how many rows and bytes, about.
     pub dedup_rows_max: u64,
+    pub dedup_bytes_max: u64,
     /// Streams that messages may add to a tenant; more are quarantined.
     pub streams_max: usize,
     /// Devices that messages may add to a tenant.
@@ -63,6 +64,8 @@ impl Default for Options {
             dedup_age: Duration::from_secs(3_600),
             dedup_records_max: 20_000,
             dedup_rows_max: 300_000,
+            // Half a second to read and decode.
+            dedup_bytes_max: 128 << 20,
             streams_max: 1_000,
             devices_max: 100_000,
             inbox_bytes_max: 256 << 20,

@@ -4,6 +4,7 @@
 //! device or a stream is meant. There is no IO here and no knowledge of any format.
 
 mod clock;
+mod commit;
 mod names;
 mod sensitive;
 mod severity;
@@ -11,6 +12,7 @@ mod timestamp;
 mod value;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use commit::{CommitId, Durable};
 pub use names::{DeviceId, NameError, PARTITIONS, Partition, SiteId, StreamKey, StreamName, TenantId};
 pub use sensitive::Sensitive;
 pub use severity::Severity;

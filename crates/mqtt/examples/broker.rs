@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_log::MemoryLog;
-use springhouse_model::TenantId;
-use springhouse_mqtt::{
-    Accepted, Credentials, Door, DoorError, Durable, Gateway, Inbound, Options, Outcome, Refusal,
-};
+use springhouse_model::{Durable, TenantId};
+use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Gateway, Inbound, Options, Outcome, Refusal};
 use springhouse_policy::Principal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
-use springhouse_model::{Sensitive, Timestamp};
+use springhouse_model::{CommitId, Durable, Sensitive, Timestamp};
 use springhouse_policy::Principal;
 use tokio::sync::watch;
 
@@ -93,18 +93,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct Accepted {
     /// The commit that will hold everything of the batch, journal events included.
-    pub commit: u64,
+    pub commit: CommitId,
     /// One for each message, in order.
     pub outcomes: Vec<Outcome>,
-}
-
-/// How far the log is durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Durable {
-    /// Everything with a commit id up to this one survives a crash.
-    pub commit: u64,
-    /// The log has failed for good: what is not durable will never be.
-    pub poisoned: bool,
 }
 
 /// Nothing will be taken any more, and nothing that is not durable will ever be. The connection is closed without an
@@ -127,7 +118,7 @@ pub trait Door: Send + Sync + 'static {
     async fn accept(&self, who: &Principal, messages: Vec<Inbound>) -> Result<Accepted, DoorError>;
 
     /// Writes session-journal events (`Kind::Sessions` records); returns the commit that will hold them.
-    async fn journal(&self, events: Vec<Bytes>) -> Result<u64, DoorError>;
+    async fn journal(&self, events: Vec<Bytes>) -> Result<CommitId, DoorError>;
 
     /// How far commits are durable; moves after each group commit.
     fn commits(&self) -> watch::Receiver<Durable>;

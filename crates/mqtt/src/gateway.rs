@@ -95,6 +95,7 @@ impl Gateway {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
+        let Some(_admission) = self.shared.admit_peer(origin.peer.ip()) else { return };
         connection::serve(Arc::clone(&self.shared), stream, origin).await;
     }
 

@@ -33,7 +33,7 @@ mod wills;
 mod wire;
 
 pub use connection::Origin;
-pub use door::{Accepted, Credentials, Door, DoorError, Durable, Inbound, Outcome, Refusal, Transport};
+pub use door::{Accepted, Credentials, Door, DoorError, Inbound, Outcome, Refusal, Transport};
 pub use gateway::{Gateway, OpenError};
 pub use listen::{TlsError, tls_config};
 pub use options::Options;

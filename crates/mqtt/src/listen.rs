@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::Origin;
+use crate::connection::{self, Origin};
 use crate::door::Transport;
 use crate::gateway::Gateway;
 
@@ -86,26 +86,37 @@ impl Gateway {
         })
     }
 
+    /// The two kinds have tasks of their own: a task is as large as all that it may ever hold, and there are many.
     fn start(&self, stream: TcpStream, peer: SocketAddr, listener: Arc<str>, tls: Option<TlsAcceptor>) {
         // Acks are small and must not wait for more of them.
         let _ = stream.set_nodelay(true);
-        let gateway = self.clone();
-        let mut origin = Origin { listener, peer, transport: Transport::Plain, certificate: None };
-        tokio::spawn(async move {
-            let Some(tls) = tls else { return gateway.serve(stream, origin).await };
-            match gateway.shake_hands(stream, &tls).await {
-                Ok(stream) => {
-                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                    origin.certificate = shown.map(|certificate| certificate.to_vec());
-                    origin.transport = Transport::Tls;
-                    gateway.serve(stream, origin).await;
-                }
-                Err(error) => {
-                    gateway.shared.metrics.refused("tls");
-                    tracing::debug!(%error, %peer, "TLS handshake failed");
-                }
+        let origin = Origin { listener, peer, transport: Transport::Plain, certificate: None };
+        match tls {
+            None => tokio::spawn(self.clone().serve_plain(stream, origin)),
+            Some(tls) => tokio::spawn(self.clone().serve_tls(stream, origin, tls)),
+        };
+    }
+
+    async fn serve_plain(self, stream: TcpStream, origin: Origin) {
+        self.serve(stream, origin).await;
+    }
+
+    async fn serve_tls(self, stream: TcpStream, mut origin: Origin, tls: TlsAcceptor) {
+        // Counted from here on: a handshake holds as much as a connection, and costs more.
+        let Some(_admission) = self.shared.admit_peer(origin.peer.ip()) else { return };
+        // Both boxed: what a handshake needs is gone after it, and a TLS stream is moved by its address.
+        match Box::pin(self.shake_hands(stream, &tls)).await.map(Box::new) {
+            Ok(stream) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                origin.certificate = shown.map(|certificate| certificate.to_vec());
+                origin.transport = Transport::Tls;
+                connection::serve(Arc::clone(&self.shared), stream, origin).await;
             }
-        });
+            Err(error) => {
+                self.shared.metrics.refused("tls");
+                tracing::debug!(%error, peer = %origin.peer, "TLS handshake failed");
+            }
+        }
     }
 
     async fn shake_hands(

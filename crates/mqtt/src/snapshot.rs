@@ -93,9 +93,8 @@ pub async fn write(shared: &Arc<Shared>, path: &Path) -> Result<Offset, Snapshot
     until_alone(shared.journal.turn()).await;
     let last = shared.journal.commit();
     let mut commits = shared.door.commits();
-    let durable =
-        commits.wait_for(|durable| durable.commit >= last || durable.poisoned).await.map(|durable| *durable);
-    if durable.is_err() || durable.is_ok_and(|durable| durable.commit < last) {
+    let reached = commits.wait_for(|durable| durable.commit >= last || durable.poisoned.is_some()).await;
+    if !reached.is_ok_and(|durable| durable.commit >= last) {
         return Err(SnapshotError::Poisoned);
     }
     let path = path.to_owned();

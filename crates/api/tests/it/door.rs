@@ -6,27 +6,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_ingest::{Ingest, Message, Outcome as Taken};
 use springhouse_meta::Meta;
-use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Durable, Inbound, Outcome, Refusal};
+use springhouse_model::Durable;
+use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Inbound, Outcome, Refusal};
 use springhouse_policy::Principal;
 use tokio::sync::watch;
 
 pub struct HubDoor {
     meta: Arc<dyn Meta>,
     ingest: Ingest,
-    commits: watch::Receiver<Durable>,
 }
 
 impl HubDoor {
     pub fn new(meta: Arc<dyn Meta>, ingest: Ingest) -> HubDoor {
-        let (sender, commits) = watch::channel(Durable::default());
-        let mut durable = ingest.commits();
-        tokio::spawn(async move {
-            while durable.changed().await.is_ok() {
-                let now = durable.borrow_and_update().clone();
-                sender.send_replace(Durable { commit: now.commit, poisoned: now.poisoned.is_some() });
-            }
-        });
-        HubDoor { meta, ingest, commits }
+        HubDoor { meta, ingest }
     }
 }
 
@@ -72,6 +64,6 @@ impl Door for HubDoor {
     }
 
     fn commits(&self) -> watch::Receiver<Durable> {
-        self.commits.clone()
+        self.ingest.commits()
     }
 }

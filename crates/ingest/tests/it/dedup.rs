@@ -51,6 +51,19 @@ async fn an_id_is_forgotten_after_the_window() {
     assert_eq!(hub.send(&[message("1")]).await, [Outcome::Accepted { rows: 1 }], "an hour has passed");
 }
 
+#[tokio::test]
+async fn a_start_reads_back_a_bounded_part_of_the_log() {
+    let hub = Hub::with(Options { dedup_bytes_max: 1, ..options() }).await;
+    for number in 0..200 {
+        hub.send(&[with_id(hub.message(TOPIC, r#"{"v":1}"#), &number.to_string())]).await;
+    }
+    assert!(hub.records().len() >= 200, "a record for each");
+    let hub = hub.restarted().await;
+    let message = |id: &str| with_id(hub.message(TOPIC, r#"{"v":1}"#), id);
+    let outcomes = hub.send(&[message("199"), message("0")]).await;
+    assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Accepted { rows: 1 }]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_two_deliveries_at_once_one_gets_in() {
     let hub = Hub::with(Options { shards: 4, ..options() }).await;

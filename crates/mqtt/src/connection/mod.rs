@@ -92,13 +92,12 @@ pub(crate) struct Connection<S> {
     is_interrupted: bool,
 }
 
-/// Serves one byte stream until it ends.
+/// Serves one byte stream until it ends. The connection was admitted by [`Shared::admit_peer`].
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: Arc<Shared>,
     stream: S,
     origin: Origin,
 ) {
-    let Some(_admission) = shared.admit_peer(origin.peer.ip()) else { return };
     let mut link = Link::new(stream);
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
     let Some(client) = Box::pin(shake_hands(&shared, &mut link, &origin)).await else {
@@ -230,8 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::pin!(silence);
         loop {
             self.advance(&mut course);
-            let durable = *commits.borrow_and_update();
-            if let Err(fault) = self.send_answers(durable) {
+            let durable = commits.borrow_and_update().clone();
+            if let Err(fault) = self.send_answers(&durable) {
                 return End::Fault(fault);
             }
             if std::mem::take(&mut self.window_moved) || self.waits_for_commit || self.waits_for_room {

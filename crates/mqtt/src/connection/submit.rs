@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use springhouse_model::Durable;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Connection;
 use super::batch::{Answer, Batch, Due};
-use crate::door::{Accepted, DoorError, Durable, Outcome};
+use crate::door::{Accepted, DoorError, Outcome};
 use crate::reason::{self, Fault};
 use crate::shared::encode_in_parts;
 use crate::wire::{Ack, AckKind};
@@ -108,12 +109,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Writes the answers whose commit is durable, in their order.
-    pub(super) fn send_answers(&mut self, durable: Durable) -> Result<(), Fault> {
+    pub(super) fn send_answers(&mut self, durable: &Durable) -> Result<(), Fault> {
         while let Some(due) = self.answers.front() {
             if due.commit > durable.commit {
                 return match durable.poisoned {
-                    true => Err(Fault::of(reason::SERVER_ERROR, "log has failed")),
-                    false => Ok(()),
+                    Some(_) => Err(Fault::of(reason::SERVER_ERROR, "log has failed")),
+                    None => Ok(()),
                 };
             }
             due.answer.put(&mut self.link.out, self.client.terms.version);

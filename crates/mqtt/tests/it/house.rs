@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use springhouse_log::{Append, Log, MemoryLog};
-use springhouse_model::{Clock, TenantId, Timestamp};
+use springhouse_model::{Clock, Durable, TenantId, Timestamp};
 use springhouse_mqtt::{
-    Accepted, Credentials, Door, DoorError, Durable, Gateway, Inbound, Options, Origin, Outcome, Refusal,
-    Transport,
+    Accepted, Credentials, Door, DoorError, Gateway, Inbound, Options, Origin, Outcome, Refusal, Transport,
 };
 use springhouse_policy::{Principal, Scope};
 use tokio::sync::{Notify, watch};
@@ -100,7 +99,7 @@ impl House {
     }
 
     pub fn poison(&self) {
-        self.durable.send_modify(|durable| durable.poisoned = true);
+        self.durable.send_modify(|durable| durable.poisoned = Some("a test".into()));
     }
 
     pub fn fill(&self) {
@@ -199,7 +198,7 @@ impl Door for House {
     async fn accept(&self, _: &Principal, messages: Vec<Inbound>) -> Result<Accepted, DoorError> {
         self.batches.send_modify(|count| *count += 1);
         self.wait_for_room().await;
-        if self.durable.borrow().poisoned {
+        if self.durable.borrow().poisoned.is_some() {
             return Err(DoorError::Poisoned { reason: "fsync failed".into() });
         }
         let outcome = |message: &Inbound| match &*message.topic {

@@ -8,7 +8,7 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use springhouse_mqtt::tls_config;
+use springhouse_mqtt::{Options, tls_config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -72,6 +72,20 @@ impl Authority {
         roots.add(self.0.der().clone()).unwrap();
         roots
     }
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_is_not_finished_counts_as_a_connection() {
+    let (certificate, key) = Authority::new().issue("localhost");
+    let hub = Hub::with(Options { connections_per_peer_max: 1, ..Options::default() }).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    hub.gateway.listen_tls(listener, "tls", Arc::new(tls_config(vec![certificate], key, None).unwrap()));
+    let silent = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(second.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(hub.gateway.connections(), 1);
+    drop(silent);
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_ingest::{Ingest, IngestError, Message, Outcome as Taken};
 use springhouse_meta::{Approval, Meta, TokenInfo};
-use springhouse_model::{DeviceId, TenantId};
-use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Durable, Inbound, Outcome, Refusal};
+use springhouse_model::{DeviceId, Durable, TenantId};
+use springhouse_mqtt::{Accepted, Credentials, Door, DoorError, Inbound, Outcome, Refusal};
 use springhouse_policy::{Principal, TopicFilter};
 use tokio::sync::watch;
 
@@ -22,14 +22,11 @@ pub struct HubDoor {
     ingest: Ingest,
     /// What clients without credentials may publish and subscribe to, by the name of the listener.
     anonymous: HashMap<String, Vec<TopicFilter>>,
-    commits: watch::Receiver<Durable>,
 }
 
 impl HubDoor {
-    /// Must be called inside a tokio runtime.
     pub fn new(meta: Arc<dyn Meta>, ingest: Ingest, anonymous: HashMap<String, Vec<TopicFilter>>) -> HubDoor {
-        let commits = follow(ingest.commits());
-        HubDoor { meta, ingest, anonymous, commits }
+        HubDoor { meta, ingest, anonymous }
     }
 
     async fn principal(&self, token: TokenInfo) -> Result<Principal, Refusal> {
@@ -110,7 +107,7 @@ impl Door for HubDoor {
     }
 
     fn commits(&self) -> watch::Receiver<Durable> {
-        self.commits.clone()
+        self.ingest.commits()
     }
 }
 
@@ -136,22 +133,4 @@ fn outcome(taken: Taken) -> Outcome {
 
 fn poisoned(reason: &str) -> DoorError {
     DoorError::Poisoned { reason: reason.to_owned() }
-}
-
-/// The commits of ingest in the gateway's words.
-fn follow(mut commits: watch::Receiver<springhouse_ingest::Durable>) -> watch::Receiver<Durable> {
-    let translate = |durable: &springhouse_ingest::Durable| Durable {
-        commit: durable.commit,
-        poisoned: durable.poisoned.is_some(),
-    };
-    let (sender, receiver) = watch::channel(translate(&commits.borrow()));
-    tokio::spawn(async move {
-        while commits.changed().await.is_ok() {
-            let durable = translate(&commits.borrow_and_update());
-            if sender.send(durable).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
