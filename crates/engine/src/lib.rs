@@ -41,8 +41,9 @@ pub fn late_stream(name: &StreamName) -> Result<StreamName, PlanError> {
 /// The schema that `CREATE STREAM` declares.
 pub fn declared_schema(columns: &[statement::Column]) -> Schema {
     let fields = columns.iter().map(|column| {
-        let field = Field::new(column.name.clone(), column.ty);
-        if column.required { field.required() } else { field }
+        let mut field = Field::new(column.name.clone(), column.ty);
+        (field.required, field.unit) = (column.required, column.unit.clone());
+        field
     });
     Schema::new(fields.collect())
 }

@@ -342,7 +342,9 @@ impl Shared {
             let columns = entry.schema.arrow();
             let lines = columns.fields().iter().map(|field| {
                 let null = if field.is_nullable() { "" } else { "\tNOT NULL" };
-                format!("{}\t{}{null}", field.name(), field.data_type())
+                let unit = entry.schema.field(field.name()).and_then(|own| own.unit.as_deref());
+                let unit = unit.map(|unit| format!("\tUNIT '{unit}'")).unwrap_or_default();
+                format!("{}\t{}{null}{unit}", field.name(), field.data_type())
             });
             return Ok(Outcome::Listing(lines.collect()));
         }

@@ -8,6 +8,8 @@ use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
 use super::{Column, CreateAlert, CreatePipeline, CreateStream, Select, Statement};
 
+const UNIT_CHARACTERS_MAX: usize = 32;
+
 /// Reads what follows `CREATE`, which began at `start`.
 pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, ParseError> {
     let or_replace = cursor.take_words(&["OR", "REPLACE"])?;
@@ -97,12 +99,11 @@ fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
     let at = cursor.mark();
     let name = cursor.identifier("a column's name")?;
     let ty = column_type(cursor)?;
-    let mut required = false;
-    if cursor.take_words(&["NOT", "NULL"])? {
-        required = true;
-    } else {
+    let required = cursor.take_words(&["NOT", "NULL"])?;
+    if !required {
         cursor.take_word("NULL");
     }
+    let unit = unit(cursor)?;
     let system = match name.as_str() {
         "ts" => Some(ValueType::Time),
         "device" | "site" => Some(ValueType::Text),
@@ -113,7 +114,7 @@ fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
         _ => None,
     };
     match system {
-        None => Ok(Some(Column { name, ty, required })),
+        None => Ok(Some(Column { name, ty, required, unit })),
         Some(fixed) if fixed == ty => Ok(None),
         Some(fixed) => {
             let expected = if fixed == ValueType::Time { "TIMESTAMP" } else { "TEXT" };
@@ -121,6 +122,22 @@ fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
             Err(cursor.error_at(at, format!("`{name} {expected}`"), "another type", Some(hint)))
         }
     }
+}
+
+/// `UNIT 'W'` or nothing.
+fn unit(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
+    if !cursor.take_word("UNIT") {
+        return Ok(None);
+    }
+    let Some(Token::SingleQuotedString(unit)) = cursor.peek().cloned() else {
+        return Err(cursor.expected("a quoted unit such as 'W'", None));
+    };
+    if !(1..=UNIT_CHARACTERS_MAX).contains(&unit.chars().count()) {
+        let expected = format!("a unit of 1 to {UNIT_CHARACTERS_MAX} characters");
+        return Err(cursor.expected(&expected, None));
+    }
+    cursor.take();
+    Ok(Some(unit))
 }
 
 fn column_type(cursor: &mut Cursor<'_>) -> Result<ValueType, ParseError> {

@@ -132,6 +132,8 @@ pub struct Column {
     pub name: String,
     pub ty: ValueType,
     pub required: bool,
+    /// As a chart shows it: `W`, `°C`.
+    pub unit: Option<String>,
 }
 
 /// `CREATE [OR REPLACE] PIPELINE name INTO stream [ALLOWED LATENESS INTERVAL …] AS SELECT …`.

@@ -11,15 +11,17 @@ fn error(sql: &str) -> String {
 
 #[test]
 fn streams_are_declared_with_columns_and_a_watermark() {
-    let sql = "CREATE STREAM homes (ts TIMESTAMP(3), device TEXT, \"Power\" DOUBLE PRECISION NOT NULL, `status` VARCHAR(10),
-        seq BIGINT, WATERMARK FOR ts AS ts - INTERVAL '1' MINUTE)";
+    let sql =
+        "CREATE STREAM homes (ts TIMESTAMP(3), device TEXT, \"Power\" DOUBLE PRECISION NOT NULL UNIT 'kW',
+        `status` VARCHAR(10), seq BIGINT NULL UNIT '%', WATERMARK FOR ts AS ts - INTERVAL '1' MINUTE)";
     let Statement::CreateStream(stream) = one(sql) else { panic!() };
     assert_eq!(stream.name.as_str(), "homes");
-    let columns: Vec<_> = stream.columns.iter().map(|c| (c.name.as_str(), c.ty, c.required)).collect();
+    let columns: Vec<_> =
+        stream.columns.iter().map(|c| (c.name.as_str(), c.ty, c.required, c.unit.as_deref())).collect();
     let expected = [
-        ("Power", ValueType::Float, true),
-        ("status", ValueType::Text, false),
-        ("seq", ValueType::Int, false),
+        ("Power", ValueType::Float, true, Some("kW")),
+        ("status", ValueType::Text, false, None),
+        ("seq", ValueType::Int, false, Some("%")),
     ];
     assert_eq!(columns, expected);
     assert_eq!((stream.watermark_delay_us, stream.idle_us), (Some(60_000_000), Some(DEFAULT_IDLE_US)));
@@ -106,6 +108,11 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "CREATE STREAM \"Sé\" (a INT)",
             "line 1, column 15: expected the stream's name, found `Sé`; hint: stream name",
         ),
+        (
+            "CREATE STREAM s (a DOUBLE UNIT W)",
+            "line 1, column 32: expected a quoted unit such as 'W', found `W`",
+        ),
+        ("CREATE STREAM s (a DOUBLE UNIT '')", "line 1, column 32: expected a unit of 1 to 32 characters"),
         ("CREATE STREAM s (ts BIGINT)", "line 1, column 18: expected `ts TIMESTAMP`"),
         ("CREATE STREAM s (_id TEXT)", "line 1, column 18: expected a column's name, found `_id`"),
         ("CREATE STREAM s (a INT, a INT)", "line 1, column 25: expected another column, found `a` again"),

@@ -274,6 +274,8 @@ async fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
     assert_eq!(hub.sql("SHOW PIPELINES").await.to_string(), "tens\trunning\tINTO tens_rows");
     assert_eq!(hub.sql("SHOW STREAMS").await.to_string(), "_quarantine\nhomes\ntens_rows\ntens.late");
     assert!(hub.sql("DESCRIBE homes").await.to_string().contains("n\tInt64"));
+    hub.sql("CREATE STREAM loads (p DOUBLE UNIT 'W')").await;
+    assert!(hub.sql("DESCRIBE loads").await.to_string().contains("p\tFloat64\tUNIT 'W'"));
     assert_eq!(hub.sql("DESCRIBE tens").await.to_string(), TENS.trim_end_matches(';'));
 }
 

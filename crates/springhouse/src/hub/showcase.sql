@@ -1,18 +1,18 @@
 -- The streams of simulated homes, typed before the first message.
 CREATE STREAM IF NOT EXISTS climate (
-  temperature DOUBLE, humidity DOUBLE, setpoint DOUBLE, heating BOOLEAN,
+  temperature DOUBLE UNIT '°C', humidity DOUBLE UNIT '%', setpoint DOUBLE UNIT '°C', heating BOOLEAN,
   WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
 CREATE STREAM IF NOT EXISTS meter (
-  power DOUBLE, import_kwh DOUBLE, export_kwh DOUBLE, voltage DOUBLE,
+  power DOUBLE UNIT 'W', import_kwh DOUBLE UNIT 'kWh', export_kwh DOUBLE UNIT 'kWh', voltage DOUBLE UNIT 'V',
   WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
 CREATE STREAM IF NOT EXISTS solar (
-  power DOUBLE, energy_kwh DOUBLE,
+  power DOUBLE UNIT 'W', energy_kwh DOUBLE UNIT 'kWh',
   WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
-CREATE STREAM IF NOT EXISTS lock (locked BOOLEAN, battery DOUBLE);
-CREATE STREAM IF NOT EXISTS contact (open BOOLEAN, battery DOUBLE);
-CREATE STREAM IF NOT EXISTS motion (occupied BOOLEAN, illuminance DOUBLE);
+CREATE STREAM IF NOT EXISTS lock (locked BOOLEAN, battery DOUBLE UNIT '%');
+CREATE STREAM IF NOT EXISTS contact (open BOOLEAN, battery DOUBLE UNIT '%');
+CREATE STREAM IF NOT EXISTS motion (occupied BOOLEAN, illuminance DOUBLE UNIT 'lx');
 CREATE STREAM IF NOT EXISTS plug (
-  power DOUBLE, energy_kwh DOUBLE, "on" BOOLEAN,
+  power DOUBLE UNIT 'W', energy_kwh DOUBLE UNIT 'kWh', "on" BOOLEAN,
   WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
 
 -- What each home draws from the grid, every ten seconds.
