@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::ErrorClass;
@@ -129,6 +130,13 @@ impl LakeError {
             }
             // The disk set aside for spilling is full; the engine has no kind of error for it.
             root if root.message().contains("max_temp_directory_size") => LakeError::MemoryLimit,
+            DataFusionError::SQL(syntax, _) => {
+                let (ParserError::ParserError(message) | ParserError::TokenizerError(message)) = &**syntax
+                else {
+                    return LakeError::Query { message: syntax.to_string() };
+                };
+                LakeError::Query { message: message.clone() }
+            }
             root => LakeError::Query { message: plain(&root.strip_backtrace()) },
         }
     }
@@ -136,10 +144,9 @@ impl LakeError {
 
 /// Without the engine's name of the kind of error in front, which tells a person nothing.
 fn plain(message: &str) -> String {
-    const KINDS: [&str; 7] = [
+    const KINDS: [&str; 6] = [
         "Error during planning: ",
         "Schema error: ",
-        "SQL error: ",
         "Execution error: ",
         "Arrow error: ",
         "This feature is not implemented: ",

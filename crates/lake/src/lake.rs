@@ -36,6 +36,15 @@ pub struct Lake {
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
+/// What the lake stands on.
+#[derive(Clone)]
+pub struct Parts {
+    pub meta: Arc<dyn Meta>,
+    pub log: Arc<dyn Log>,
+    pub catalog: Arc<dyn Catalog>,
+    pub clock: Arc<dyn Clock>,
+}
+
 /// What the lake holds at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -61,37 +70,21 @@ pub struct Size {
 
 impl Lake {
     /// Opens the lake in its folder, removes what a crash left over and begins to follow the log.
-    pub async fn open(
-        options: Options,
-        meta: Arc<dyn Meta>,
-        log: Arc<dyn Log>,
-        catalog: Arc<dyn Catalog>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Lake, LakeError> {
-        let storage = Storage::in_folder(&options.dir)?;
-        Lake::open_in(storage, options, meta, log, catalog, clock).await
+    pub async fn open(options: Options, parts: Parts) -> Result<Lake, LakeError> {
+        Lake::open_in(Storage::in_folder(&options.dir)?, options, parts).await
     }
 
     /// As [`Lake::open`], on any object store, which must make an object durable before it says that it is written.
     pub async fn open_on(
         store: Arc<dyn ObjectStore>,
         options: Options,
-        meta: Arc<dyn Meta>,
-        log: Arc<dyn Log>,
-        catalog: Arc<dyn Catalog>,
-        clock: Arc<dyn Clock>,
+        parts: Parts,
     ) -> Result<Lake, LakeError> {
-        Lake::open_in(Storage::on(store), options, meta, log, catalog, clock).await
+        Lake::open_in(Storage::on(store), options, parts).await
     }
 
-    async fn open_in(
-        storage: Storage,
-        options: Options,
-        meta: Arc<dyn Meta>,
-        log: Arc<dyn Log>,
-        catalog: Arc<dyn Catalog>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Lake, LakeError> {
+    async fn open_in(storage: Storage, options: Options, parts: Parts) -> Result<Lake, LakeError> {
+        let Parts { meta, log, catalog, clock } = parts;
         let offset = meta.offset(CONSUMER).await.map_err(LakeError::meta("look up the lake's offset"))?;
         let offset = offset.unwrap_or_else(|| log.head().0);
         if offset > log.end().0 {

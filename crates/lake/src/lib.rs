@@ -31,7 +31,7 @@ mod twin;
 
 pub use catalog::{Catalog, LoadedCatalog};
 pub use error::LakeError;
-pub use lake::{Lake, Size, Stats};
+pub use lake::{Lake, Parts, Size, Stats};
 pub use options::Options;
 pub use query::{QueryResult, QueryRows, RowStream, RowsFilter, Series, SeriesRequest};
 pub use twin::{Latest, Twin};

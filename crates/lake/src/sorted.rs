@@ -1,10 +1,14 @@
 //! The order of rows in a file, and the columns that a file of a stream has.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{SortColumn, SortOptions, cast, concat_batches, lexsort_to_indices, take};
-use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
+use ahash::AHashMap;
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::compute::{SortOptions, cast, interleave};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use springhouse_schema::{DEVICE_COLUMN, TS_COLUMN};
 
@@ -50,50 +54,94 @@ pub(crate) struct DayRows {
 
 /// Splits by UTC day of event time and sorts each part.
 pub(crate) fn by_day(batches: &[RecordBatch], schema: &SchemaRef) -> Result<Vec<DayRows>, ArrowError> {
-    let rows = concat_batches(schema, batches)?;
-    let days = day_groups(&rows);
-    let sort_column = |values: ArrayRef| SortColumn { values, options: Some(SORT) };
-    let mut keys = vec![sort_column(Arc::new(days.clone()))];
-    for name in [DEVICE_COLUMN, TS_COLUMN] {
-        keys.extend(rows.column_by_name(name).cloned().map(sort_column));
+    let ranks = device_ranks(batches);
+    let own_days = own_days(batches);
+    let mut rows = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for (number, batch) in batches.iter().enumerate() {
+        let (devices, times) = (devices_of(batch), times_of(batch));
+        // Neighbours are often of one device.
+        let mut last = (None, 0);
+        for (row, ts) in times.iter().copied().enumerate() {
+            let device = devices.filter(|devices| devices.is_valid(row)).map(|devices| devices.value(row));
+            if device != last.0 {
+                last = (device, device.map_or(0, |device| ranks[device]));
+            }
+            let day = Some(ts.div_euclid(DAY_US)).filter(|day| own_days.contains(day)).unwrap_or(MIXED);
+            rows.push(Place { day, device: last.1, ts, batch: number as u32, row: row as u32 });
+        }
     }
-    let order = lexsort_to_indices(&keys, None)?;
-    let sorted = taken(&rows, &order)?;
-    let days = take(&days, &order, None)?;
-    let days = days.as_primitive::<arrow::datatypes::Int64Type>().values();
-    let mut parts = Vec::new();
-    let mut start = 0;
-    for same_day in days.chunk_by(|left, right| left == right) {
-        parts.push(DayRows { day: day_name(same_day[0]), batch: sorted.slice(start, same_day.len()) });
-        start += same_day.len();
+    rows.sort_unstable();
+    let parts = rows.chunk_by(|left, right| left.day == right.day);
+    let part =
+        |rows: &[Place]| Ok(DayRows { day: day_name(rows[0].day), batch: gathered(batches, rows, schema)? });
+    parts.map(part).collect()
+}
+
+/// A row by its place in the order of files; rows of one device and time stay in the order in which they came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    day: i64,
+    device: u32,
+    ts: i64,
+    batch: u32,
+    row: u32,
+}
+
+/// Numbers in the order of names, from 1; zero is for rows without a device.
+fn device_ranks(batches: &[RecordBatch]) -> AHashMap<&str, u32> {
+    let mut ranks = AHashMap::new();
+    for devices in batches.iter().filter_map(devices_of) {
+        let mut last = None;
+        for device in devices.iter().flatten() {
+            if last != Some(device) {
+                ranks.insert(device, 0);
+                last = Some(device);
+            }
+        }
     }
-    Ok(parts)
+    let mut names: Vec<&str> = ranks.keys().copied().collect();
+    names.sort_unstable();
+    for (rank, name) in (1..).zip(names) {
+        ranks.insert(name, rank);
+    }
+    ranks
+}
+
+fn devices_of(batch: &RecordBatch) -> Option<&StringArray> {
+    batch.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt())
+}
+
+fn times_of(batch: &RecordBatch) -> &[i64] {
+    let times = batch.column_by_name(TS_COLUMN).and_then(|column| column.as_primitive_opt());
+    times.map_or(&[], |times: &TimestampMicrosecondArray| times.values())
+}
+
+/// The rows in this order, as one batch.
+fn gathered(batches: &[RecordBatch], rows: &[Place], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let rows: Vec<(usize, usize)> =
+        rows.iter().map(|place| (place.batch as usize, place.row as usize)).collect();
+    let columns = (0..schema.fields().len()).map(|column| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+        interleave(&parts, &rows)
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
 const MIXED: i64 = i64::MAX;
 
-/// The day of each row, or [`MIXED`] when there are too many days and this is one with few rows.
-fn day_groups(rows: &RecordBatch) -> Int64Array {
-    let times =
-        rows.column_by_name(TS_COLUMN).map(|column| column.as_primitive::<TimestampMicrosecondType>());
-    let values = times.map(|times| times.values().to_vec()).unwrap_or_default();
-    let days: Vec<i64> = values.into_iter().map(|time| time.div_euclid(DAY_US)).collect();
-    let mut counts = std::collections::HashMap::<i64, usize>::new();
-    for day in &days {
-        *counts.entry(*day).or_default() += 1;
-    }
-    if counts.len() <= DAYS_MAX {
-        return Int64Array::from(days);
+/// The days that get a file of their own: all, or those with most rows when there are too many.
+fn own_days(batches: &[RecordBatch]) -> HashSet<i64> {
+    let mut counts = HashMap::<i64, usize>::new();
+    for batch in batches {
+        for same_day in
+            times_of(batch).chunk_by(|left, right| left.div_euclid(DAY_US) == right.div_euclid(DAY_US))
+        {
+            *counts.entry(same_day[0].div_euclid(DAY_US)).or_default() += same_day.len();
+        }
     }
     let mut by_rows: Vec<(i64, usize)> = counts.into_iter().collect();
     by_rows.sort_unstable_by_key(|(day, rows)| (std::cmp::Reverse(*rows), *day));
-    let own: std::collections::HashSet<i64> = by_rows.iter().take(DAYS_MAX).map(|(day, _)| *day).collect();
-    days.into_iter().map(|day| if own.contains(&day) { day } else { MIXED }).collect()
-}
-
-fn taken(rows: &RecordBatch, order: &UInt32Array) -> Result<RecordBatch, ArrowError> {
-    let columns = rows.columns().iter().map(|column| take(column, order, None));
-    RecordBatch::try_new(rows.schema(), columns.collect::<Result<Vec<_>, _>>()?)
+    by_rows.into_iter().take(DAYS_MAX).map(|(day, _)| day).collect()
 }
 
 fn day_name(day: i64) -> String {

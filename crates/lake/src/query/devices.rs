@@ -6,23 +6,20 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::datasource::TableType;
-use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::ExecutionPlan;
 use springhouse_meta::{Device, Meta};
 use springhouse_model::TenantId;
 
-pub(super) struct DevicesTable {
+use super::kept::Kept;
+
+pub(super) struct Devices {
     meta: Arc<dyn Meta>,
     tenant: TenantId,
     schema: SchemaRef,
 }
 
-impl DevicesTable {
-    pub fn new(meta: Arc<dyn Meta>, tenant: TenantId) -> DevicesTable {
+impl Devices {
+    pub fn new(meta: Arc<dyn Meta>, tenant: TenantId) -> Devices {
         let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let schema = Schema::new(vec![
             Field::new("device", DataType::Utf8, false),
@@ -31,7 +28,7 @@ impl DevicesTable {
             Field::new("created_at", time(), false),
             Field::new("last_seen", time(), true),
         ]);
-        DevicesTable { meta, tenant, schema: Arc::new(schema) }
+        Devices { meta, tenant, schema: Arc::new(schema) }
     }
 
     fn batch(&self, devices: &[Device]) -> Result<RecordBatch> {
@@ -55,32 +52,21 @@ impl DevicesTable {
     }
 }
 
-impl fmt::Debug for DevicesTable {
+impl fmt::Debug for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "devices of {}", self.tenant)
     }
 }
 
 #[async_trait]
-impl TableProvider for DevicesTable {
+impl Kept for Devices {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn rows(&self) -> Result<RecordBatch> {
         let devices = self.meta.devices(&self.tenant).await;
         let devices = devices.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let batch = self.batch(&devices)?;
-        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?)
+        self.batch(&devices)
     }
 }

@@ -4,6 +4,7 @@
 //! the files that the manifest does not rule out ([`scan`]).
 
 mod devices;
+mod kept;
 mod recent;
 mod run;
 mod scan;
@@ -13,6 +14,7 @@ mod statement;
 mod tables;
 mod time_limit;
 
+pub(crate) use kept::Kept;
 pub(crate) use recent::recent;
 pub(crate) use run::start;
 pub(crate) use scan::{device_time_order, files_plan, store_url};

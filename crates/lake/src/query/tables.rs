@@ -13,12 +13,13 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPl
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use springhouse_model::TenantId;
 
-use super::devices::DevicesTable;
+use super::devices::Devices;
+use super::kept::KeptTable;
 use super::scan::StreamScan;
 use crate::catalog::is_internal;
 use crate::keeper::Shared;
 use crate::sorted::lake_schema;
-use crate::twin::{Twin, TwinTable};
+use crate::twin::{LastValues, Twin};
 
 /// The tables of one tenant at one moment: every query sees all of them as they were when it began.
 pub(super) struct Tables<'a> {
@@ -42,9 +43,10 @@ impl<'a> Tables<'a> {
                 tables.insert(entry.key.name.to_string(), Arc::new(scan));
             }
         }
-        let devices = DevicesTable::new(Arc::clone(&shared.meta), tenant.clone());
-        tables.insert("devices".to_owned(), Arc::new(devices));
-        tables.insert("twin".to_owned(), Arc::new(TwinTable::new(twin.clone(), tenant.clone())));
+        let devices = Devices::new(Arc::clone(&shared.meta), tenant.clone());
+        tables.insert("devices".to_owned(), Arc::new(KeptTable(devices)));
+        let values = LastValues::new(twin.clone(), tenant.clone());
+        tables.insert("twin".to_owned(), Arc::new(KeptTable(values)));
         Tables { tables, session, relation_planners: springhouse_engine::history::relation_planners() }
     }
 }

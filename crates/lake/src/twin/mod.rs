@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::catalog::{Catalog, is_internal};
 use crate::{LakeError, Options};
-pub(crate) use table::TwinTable;
+pub(crate) use table::LastValues;
 use values::{Changed, Value, Values};
 
 /// Name of the twin among the consumers of the log.

@@ -6,24 +6,20 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
-use datafusion::datasource::TableType;
-use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::ExecutionPlan;
 use springhouse_model::TenantId;
 
 use super::{Latest, Twin};
+use crate::query::Kept;
 
-pub(crate) struct TwinTable {
+pub(crate) struct LastValues {
     twin: Twin,
     tenant: TenantId,
     schema: SchemaRef,
 }
 
-impl TwinTable {
-    pub fn new(twin: Twin, tenant: TenantId) -> TwinTable {
+impl LastValues {
+    pub fn new(twin: Twin, tenant: TenantId) -> LastValues {
         let schema = Schema::new(vec![
             Field::new("device", DataType::Utf8, false),
             Field::new("stream", DataType::Utf8, false),
@@ -32,7 +28,7 @@ impl TwinTable {
             Field::new("number", DataType::Float64, true),
             Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
         ]);
-        TwinTable { twin, tenant, schema: Arc::new(schema) }
+        LastValues { twin, tenant, schema: Arc::new(schema) }
     }
 
     fn batch(&self, latest: &[Latest]) -> Result<RecordBatch> {
@@ -63,30 +59,19 @@ fn number(value: &serde_json::Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_bool().map(|on| f64::from(u8::from(on))))
 }
 
-impl fmt::Debug for TwinTable {
+impl fmt::Debug for LastValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "twin of {}", self.tenant)
     }
 }
 
 #[async_trait]
-impl TableProvider for TwinTable {
+impl Kept for LastValues {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let batch = self.batch(&self.twin.all(&self.tenant))?;
-        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?)
+    async fn rows(&self) -> Result<RecordBatch> {
+        self.batch(&self.twin.all(&self.tenant))
     }
 }

@@ -1,8 +1,8 @@
 //! The values in memory, and how a batch of rows changes them.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use springhouse_meta::StreamEntry;
@@ -77,17 +77,41 @@ pub(super) struct Changed {
     pub cell: Cell,
 }
 
+/// The last values of a device in one stream, by the place of the property.
+#[derive(Default)]
+struct Cells {
+    cells: Vec<Option<Cell>>,
+    /// Whether meta lacks the cell at this place.
+    changed: Vec<bool>,
+    /// One of them is; the device is in [`Values::changed`].
+    is_listed: bool,
+}
+
+impl Cells {
+    fn put(&mut self, place: usize, cell: Cell) {
+        self.grow(place + 1);
+        self.cells[place] = Some(cell);
+    }
+
+    fn grow(&mut self, places: usize) {
+        if self.cells.len() < places {
+            self.cells.resize(places, None);
+            self.changed.resize(places, false);
+        }
+    }
+}
+
 struct StreamValues {
     key: StreamKey,
     /// Names by place in the rows of cells; grows with the schema.
     properties: Vec<Arc<str>>,
-    devices: HashMap<DeviceId, Vec<Option<Cell>>>,
+    devices: AHashMap<DeviceId, Cells>,
 }
 
 impl StreamValues {
-    fn of<'a>(streams: &'a mut HashMap<u32, StreamValues>, stream: &StreamEntry) -> &'a mut StreamValues {
+    fn of<'a>(streams: &'a mut AHashMap<u32, StreamValues>, stream: &StreamEntry) -> &'a mut StreamValues {
         let empty =
-            || StreamValues { key: stream.key.clone(), properties: Vec::new(), devices: HashMap::new() };
+            || StreamValues { key: stream.key.clone(), properties: Vec::new(), devices: AHashMap::new() };
         streams.entry(stream.id).or_insert_with(empty)
     }
 
@@ -105,8 +129,9 @@ impl StreamValues {
 /// Last values of all streams.
 #[derive(Default)]
 pub(super) struct Values {
-    streams: HashMap<u32, StreamValues>,
-    changed: HashSet<(u32, DeviceId, usize)>,
+    streams: AHashMap<u32, StreamValues>,
+    /// Streams and devices with cells that meta lacks, each once.
+    changed: Vec<(u32, DeviceId)>,
     /// Records before this are folded in.
     pub next: u64,
     /// And before this, in meta.
@@ -130,9 +155,7 @@ impl Values {
         let values = StreamValues::of(&mut self.streams, stream);
         let place = values.place(property);
         if let Some(value) = value {
-            let cells = values.devices.entry(device).or_default();
-            cells.resize(cells.len().max(place + 1), None);
-            cells[place] = Some(Cell { value, ts, offset });
+            values.devices.entry(device).or_default().put(place, Cell { value, ts, offset });
         }
     }
 
@@ -144,25 +167,33 @@ impl Values {
         let values = StreamValues::of(streams, stream);
         let places: Vec<usize> = newest.columns.iter().map(|(_, name)| values.place(name)).collect();
         for (number, name) in newest.devices.iter().enumerate() {
-            let Ok(device) = name.parse::<DeviceId>() else { continue };
-            let cells = values.devices.entry(device.clone()).or_default();
-            cells.resize(cells.len().max(values.properties.len()), None);
+            if !values.devices.contains_key(*name) {
+                let Ok(device) = name.parse::<DeviceId>() else { continue };
+                values.devices.insert(device, Cells::default());
+            }
+            let Some(device) = values.devices.get_mut(*name) else { continue };
+            device.grow(values.properties.len());
+            let mut has_changed = false;
             for (nth, (column, _)) in newest.columns.iter().enumerate() {
                 let Some((ts, row)) = newest.rows[number * newest.columns.len() + nth] else { continue };
                 let place = places[nth];
-                let is_later =
-                    cells[place].as_ref().is_none_or(|cell| (ts, offset) >= (cell.ts, cell.offset));
+                let cell = &mut device.cells[place];
+                let is_later = cell.as_ref().is_none_or(|cell| (ts, offset) >= (cell.ts, cell.offset));
                 if let Some(value) = is_later.then(|| Value::at(batch.column(*column), row)).flatten() {
-                    cells[place] = Some(Cell { value, ts, offset });
-                    changed.insert((stream.id, device.clone(), place));
+                    *cell = Some(Cell { value, ts, offset });
+                    device.changed[place] = true;
+                    has_changed = true;
                 }
+            }
+            if has_changed && !std::mem::replace(&mut device.is_listed, true) {
+                changed.extend(name.parse().map(|device| (stream.id, device)));
             }
         }
     }
 
     /// Forgets the streams that are gone; returns what they were called.
     pub fn forget_streams(&mut self, is_gone: impl Fn(u32) -> bool) -> Vec<StreamKey> {
-        self.changed.retain(|(stream, _, _)| !is_gone(*stream));
+        self.changed.retain(|(stream, _)| !is_gone(*stream));
         self.streams.extract_if(|stream, _| is_gone(*stream)).map(|(_, values)| values.key).collect()
     }
 
@@ -179,29 +210,41 @@ impl Values {
         match only {
             Some(device) => {
                 if let Some((device, cells)) = values.devices.get_key_value(device) {
-                    see_device(device, cells);
+                    see_device(device, &cells.cells);
                 }
             }
-            None => values.devices.iter().for_each(|(device, cells)| see_device(device, cells)),
+            None => values.devices.iter().for_each(|(device, cells)| see_device(device, &cells.cells)),
         }
     }
 
     /// What changed since the last call.
     pub fn take_changed(&mut self) -> Vec<Changed> {
-        let changed = std::mem::take(&mut self.changed);
-        let changed = changed.into_iter().filter_map(|(stream, device, place)| {
-            let values = self.streams.get(&stream)?;
-            let cell = values.devices.get(&device)?.get(place)?.clone()?;
-            Some(Changed { stream, property: Arc::clone(values.properties.get(place)?), device, cell })
-        });
-        changed.collect()
+        let mut taken = Vec::new();
+        for (stream, device) in std::mem::take(&mut self.changed) {
+            let Some(values) = self.streams.get_mut(&stream) else { continue };
+            let Some(cells) = values.devices.get_mut(&device) else { continue };
+            cells.is_listed = false;
+            let places = values.properties.iter().zip(&cells.cells).zip(&mut cells.changed);
+            for ((property, cell), changed) in places {
+                if let (true, Some(cell)) = (std::mem::take(changed), cell) {
+                    let (property, device) = (Arc::clone(property), device.clone());
+                    taken.push(Changed { stream, device, property, cell: cell.clone() });
+                }
+            }
+        }
+        taken
     }
 
     /// After a failed write: they are still to be written, in their state of then.
     pub fn put_back(&mut self, changed: Vec<Changed>) {
         for Changed { stream, device, property, .. } in changed {
-            if let Some(values) = self.streams.get_mut(&stream) {
-                self.changed.insert((stream, device, values.place(&property)));
+            let Some(values) = self.streams.get_mut(&stream) else { continue };
+            let place = values.place(&property);
+            let Some(cells) = values.devices.get_mut(&device) else { continue };
+            cells.grow(place + 1);
+            cells.changed[place] = true;
+            if !std::mem::replace(&mut cells.is_listed, true) {
+                self.changed.push((stream, device));
             }
         }
     }
@@ -232,7 +275,7 @@ impl<'a> Newest<'a> {
             return newest;
         };
         let (names, times) = (names.as_string::<i32>(), times.as_primitive::<TimestampMicrosecondType>());
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut numbers: AHashMap<&str, usize> = AHashMap::new();
         for row in (0..batch.num_rows()).filter(|row| names.is_valid(*row)) {
             let name = names.value(row);
             let number = *numbers.entry(name).or_insert_with(|| {

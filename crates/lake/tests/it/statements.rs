@@ -7,6 +7,17 @@ use springhouse_model::{ErrorClass, ValueType};
 use crate::world::{World, ask, main, refusal, row};
 
 #[tokio::test]
+async fn a_typing_error_is_told_with_its_place_and_nothing_around_it() {
+    let world = World::new().await.with_meter().await;
+    let lake = world.lake().await;
+    let said = refusal(&lake, "SELECT power FROM meter WHERE").await.to_string();
+    assert!(said.starts_with("Expected: an expression, found: EOF"), "{said}");
+    assert!(!said.contains("Error") && !said.contains('"'), "{said}");
+    let said = refusal(&lake, "SELECT 'n").await.to_string();
+    assert!(said.starts_with("Unterminated string literal at Line: 1, Column: 8"), "{said}");
+}
+
+#[tokio::test]
 async fn statements_that_do_more_than_ask_are_refused() {
     let world = World::new().await.with_meter().await;
     let lake = world.lake().await;

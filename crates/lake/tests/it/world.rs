@@ -9,7 +9,7 @@ use arrow::array::{BooleanArray, Float64Array, Int64Array};
 use arrow::util::display::array_value_to_string;
 use object_store::ObjectStore;
 use serde_json::Value;
-use springhouse_lake::{Lake, LakeError, LoadedCatalog, Options};
+use springhouse_lake::{Catalog, Lake, LakeError, LoadedCatalog, Options, Parts};
 use springhouse_log::{Append, DiskLog, Log, MemoryLog};
 use springhouse_meta::{Approval, Meta, NewStream, Origin, SqliteMeta, StreamEntry};
 use springhouse_model::{Clock, ManualClock, StreamKey, TenantId, Timestamp, ValueType};
@@ -82,14 +82,12 @@ impl World {
 
     pub async fn try_lake(&self) -> Result<Lake, LakeError> {
         let store = Arc::clone(&self.store) as Arc<dyn ObjectStore>;
-        let (meta, log, catalog) = self.parts();
-        Lake::open_on(store, self.options.clone(), meta, log, catalog, self.clock()).await
+        Lake::open_on(store, self.options.clone(), self.parts()).await
     }
 
     /// A lake whose objects are files in the folder of the options.
     pub async fn lake_in_folder(&self) -> Lake {
-        let (meta, log, catalog) = self.parts();
-        Lake::open(self.options.clone(), meta, log, catalog, self.clock()).await.unwrap()
+        Lake::open(self.options.clone(), self.parts()).await.unwrap()
     }
 
     /// Ends a lake as a crash does, and waits until it has let go of the log.
@@ -101,12 +99,13 @@ impl World {
         self.log.close().await;
     }
 
-    fn parts(&self) -> (Arc<dyn Meta>, Arc<dyn Log>, Arc<LoadedCatalog>) {
-        (Arc::clone(&self.meta), Arc::clone(&self.log), Arc::clone(&self.catalog))
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+    fn parts(&self) -> Parts {
+        Parts {
+            meta: Arc::clone(&self.meta),
+            log: Arc::clone(&self.log),
+            catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+        }
     }
 
     /// The stream `meter` of the main tenant with one fraction, `power`.
