@@ -25,10 +25,13 @@ use tokio::time::Instant;
 
 use crate::problem::Problem;
 use crate::routes::Need;
-use crate::serve::Peer;
+use crate::serve::{Peer, Secured};
 use crate::state::App;
 
+/// A browser keeps the two apart: what came over TLS does not travel without it, and a page without it cannot plant
+/// the other (the prefix `__Host-`, RFC 6265bis section 4.1.3.2).
 pub(crate) const SESSION_COOKIE: &str = "springhouse_session";
+const SESSION_COOKIE_TLS: &str = "__Host-springhouse_session";
 /// The header that a foreign page cannot add to a request without asking first (CORS preflight).
 pub(crate) const CSRF_HEADER: &str = "x-springhouse";
 
@@ -78,21 +81,26 @@ impl Credential {
     }
 
     /// What the request carries; a token wins over a cookie.
-    pub fn of(headers: &HeaderMap) -> Option<Credential> {
+    pub fn of(headers: &HeaderMap, secured: Secured) -> Option<Credential> {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
             let is_token = scheme.eq_ignore_ascii_case("bearer") && text.trim().starts_with(TOKEN_PREFIX);
             return is_token.then(|| Credential::Token(Sensitive::new(text.trim().to_owned())));
         }
-        session_cookie(headers).map(Credential::Session)
+        session_cookie(headers, secured).map(Credential::Session)
     }
 }
 
-pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<Sensitive<String>> {
+pub(crate) fn cookie_name(Secured(secured): Secured) -> &'static str {
+    if secured { SESSION_COOKIE_TLS } else { SESSION_COOKIE }
+}
+
+pub(crate) fn session_cookie(headers: &HeaderMap, secured: Secured) -> Option<Sensitive<String>> {
+    let own = cookie_name(secured);
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let found = cookies.flat_map(|value| value.split(';')).find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
-        (name == SESSION_COOKIE && !value.is_empty()).then(|| value.to_owned())
+        (name == own && !value.is_empty()).then(|| value.to_owned())
     })?;
     Some(Sensitive::new(found))
 }
@@ -200,7 +208,7 @@ pub(crate) async fn authorize(
     let Some(need) = app.needs.of(request.method(), &path) else {
         return Err(Problem::method_not_allowed(request.method()));
     };
-    let credential = Credential::of(request.headers());
+    let credential = Credential::of(request.headers(), Secured::of(&app, request.extensions()));
     let caller = match &credential {
         Some(credential) => app.callers.who(credential).await?,
         None => None,
@@ -285,9 +293,19 @@ mod tests {
     #[test]
     fn a_token_wins_over_a_cookie() {
         let both = headers(&[("authorization", "bearer shk_1_a"), ("cookie", "springhouse_session=b")]);
-        assert!(matches!(Credential::of(&both), Some(Credential::Token(text)) if text.expose() == "shk_1_a"));
-        let cookie = headers(&[("cookie", "other=1; springhouse_session=b")]);
-        assert!(matches!(Credential::of(&cookie), Some(Credential::Session(text)) if text.expose() == "b"));
+        let told = Credential::of(&both, Secured(false));
+        assert!(matches!(told, Some(Credential::Token(text)) if text.expose() == "shk_1_a"));
+    }
+
+    #[test]
+    fn a_cookie_counts_only_over_the_kind_of_connection_that_set_it() {
+        let both = headers(&[("cookie", "other=1; springhouse_session=b; __Host-springhouse_session=c")]);
+        for (secured, expected) in [(false, "b"), (true, "c")] {
+            let told = Credential::of(&both, Secured(secured));
+            assert!(matches!(told, Some(Credential::Session(text)) if text.expose() == expected));
+        }
+        let plain = headers(&[("cookie", "springhouse_session=b")]);
+        assert!(Credential::of(&plain, Secured(true)).is_none());
     }
 
     #[test]
@@ -297,7 +315,7 @@ mod tests {
             ("authorization", "Bearer other"),
             ("cookie", "springhouse_session="),
         ] {
-            assert!(Credential::of(&headers(&[(name, value)])).is_none(), "{value}");
+            assert!(Credential::of(&headers(&[(name, value)]), Secured(false)).is_none(), "{value}");
         }
     }
 }

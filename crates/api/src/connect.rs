@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::serve::Secured;
 use crate::state::App;
 
 #[derive(Serialize, ToSchema)]
@@ -38,10 +39,14 @@ pub(crate) struct HttpView {
 
 /// Where devices connect.
 #[utoipa::path(get, path = "/api/v1/connect", tag = "devices", responses((status = 200, body = ConnectView)))]
-pub(crate) async fn show(State(app): State<App>, headers: HeaderMap) -> Json<ConnectView> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Secured(secured): Secured,
+    headers: HeaderMap,
+) -> Json<ConnectView> {
     let connect = &app.options.connect;
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    let (http, ws) = if app.options.secure { ("https", "wss") } else { ("http", "ws") };
+    let (http, ws) = if secured { ("https", "wss") } else { ("http", "ws") };
     let url = connect.http_url.clone().unwrap_or_else(|| format!("{http}://{host}"));
     let websocket_url = match url.split_once("://") {
         Some(("https", rest)) => format!("wss://{rest}/mqtt"),

@@ -33,7 +33,7 @@ pub(crate) struct Delivered {
 }
 
 /// Takes one payload of a device: a JSON object, or an array of them. Answers when it is durable.
-#[utoipa::path(post, path = "/api/v1/devices/{id}/{stream}", tag = "devices",
+#[utoipa::path(post, path = "/api/v1/devices/{id}/streams/{stream}", tag = "devices",
     params(("id" = String, Path), ("stream" = String, Path),
         ("Message-Id" = Option<String>, Header, description = "Names this delivery; repeating it adds nothing")),
     request_body(content = Object, content_type = "application/json", description = "One reading or an array of them"),

@@ -12,8 +12,8 @@ pub struct Options {
     pub version: &'static str,
     /// Names under which people open the page, beside addresses and `localhost`. See `origin`.
     pub host_names: Vec<String>,
-    /// The page is reached over TLS, here or at a proxy in front: cookies never travel without it.
-    pub secure: bool,
+    /// A proxy in front speaks TLS with browsers: their cookies never travel without it.
+    pub behind_tls: bool,
     /// Name of the listener that MQTT over WebSocket belongs to, as the gateway's configuration knows it.
     pub websocket_listener: String,
     /// Told to whoever connects a device.
@@ -55,7 +55,7 @@ impl Default for Options {
             tenant: TenantId::main(),
             version: env!("CARGO_PKG_VERSION"),
             host_names: Vec::new(),
-            secure: false,
+            behind_tls: false,
             websocket_listener: String::from("websocket"),
             connect: Connect {
                 mqtt_host: None,

@@ -86,7 +86,7 @@ pub fn table() -> Vec<Route> {
         post("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::POST, device_tokens::create)),
         delete("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::DELETE, device_tokens::revoke)),
         get("/api/v1/devices/{id}/series", READ, on(MethodFilter::GET, series::show)),
-        post("/api/v1/devices/{id}/{stream}", Need::Deliver, on(MethodFilter::POST, ingest::deliver)),
+        post("/api/v1/devices/{id}/streams/{stream}", Need::Deliver, on(MethodFilter::POST, ingest::deliver)),
 
         get("/api/v1/quarantine", READ, on(MethodFilter::GET, quarantine::list)),
         post("/api/v1/quarantine/replay", WRITE, on(MethodFilter::POST, quarantine::replay)),

@@ -1,5 +1,6 @@
-//! The loop between a listener and the router: one task per connection, HTTP/1.1 with upgrades, a bound on
-//! connections, a deadline for request headers, and an end that lets running requests finish.
+//! The loop between a listener and the router: one task per connection, TLS where asked for, HTTP/1.1 with upgrades, a
+//! bound on connections, deadlines for the handshake and for request headers, and an end that lets running requests
+//! finish.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,15 +11,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
+use axum::http::Extensions;
 use axum::http::request::Parts;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tower::ServiceExt;
 
+use crate::state::App;
+
+/// A client that begins a TLS handshake and does not go on holds a connection no longer than this.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that sends its headers byte by byte holds a connection no longer than this.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// After the end is announced, requests have this long to finish.
@@ -33,15 +41,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Peer {
     pub address: SocketAddr,
     pub local: SocketAddr,
+    /// The connection itself is encrypted.
+    pub tls: bool,
 }
 
 /// Serves until `shutdown` becomes true, then lets requests finish and closes WebSockets.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let local = listener.local_addr()?;
+    let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -59,10 +71,14 @@ pub async fn serve(
                 };
                 // Rows of a tail are small and must not wait for more.
                 let _ = stream.set_nodelay(true);
-                let peer = Peer { address, local: stream.local_addr().unwrap_or(local) };
-                let (router, shutdown) = (router.clone(), shutdown.clone());
+                let local = stream.local_addr().unwrap_or(local);
+                let peer = Peer { address, local, tls: tls.is_some() };
+                let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
                 connections.spawn(async move {
-                    serve_connection(stream, peer, router, shutdown).await;
+                    match tls {
+                        Some(tls) => serve_tls(stream, peer, &tls, router, shutdown).await,
+                        None => serve_connection(stream, peer, router, shutdown).await,
+                    }
                     drop(place);
                 });
             }
@@ -82,6 +98,24 @@ pub async fn serve(
 /// Waits until the end of the hub is announced. A hub that is gone has ended too.
 pub(crate) async fn announced(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|ends| *ends).await;
+}
+
+async fn serve_tls(
+    stream: TcpStream,
+    peer: Peer,
+    tls: &TlsAcceptor,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
+        () = announced(&mut shutdown) => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => serve_connection(stream, peer, router, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, peer = %peer.address, "TLS handshake failed"),
+        Err(_) => tracing::debug!(peer = %peer.address, "TLS handshake was not finished"),
+    }
 }
 
 /// Serves one connection, already decrypted where TLS is in front.
@@ -134,5 +168,23 @@ impl<S: Send + Sync> FromRequestParts<S> for PeerSocket {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
         Ok(PeerSocket(peer.map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |peer| peer.address)))
+    }
+}
+
+/// Whether the browser's end of the connection is encrypted: here, or at a proxy in front.
+#[derive(Clone, Copy)]
+pub(crate) struct Secured(pub bool);
+
+impl Secured {
+    pub fn of(app: &App, extensions: &Extensions) -> Secured {
+        Secured(app.options.behind_tls || extensions.get::<Peer>().is_some_and(|peer| peer.tls))
+    }
+}
+
+impl FromRequestParts<App> for Secured {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Secured::of(app, &parts.extensions))
     }
 }

@@ -11,10 +11,10 @@ use springhouse_model::Sensitive;
 use springhouse_policy::Scope;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::{MaybeCaller, SESSION_COOKIE, session_cookie};
+use crate::auth::{MaybeCaller, cookie_name, session_cookie};
 use crate::extract::{JsonBody, Params};
 use crate::problem::Problem;
-use crate::serve::PeerAddress;
+use crate::serve::{PeerAddress, Secured};
 use crate::state::App;
 
 /// Longest name of a person, in characters.
@@ -68,6 +68,7 @@ pub(crate) struct Setup {
 pub(crate) async fn setup(
     State(app): State<App>,
     PeerAddress(peer): PeerAddress,
+    secured: Secured,
     JsonBody(body): JsonBody<Setup>,
 ) -> Result<Response, Problem> {
     let name = check_name(&body.name)?;
@@ -84,7 +85,7 @@ pub(crate) async fn setup(
     let person = app.meta.create_person_by_link(link.expose(), person).await?.ok_or_else(bad_link)?;
     app.attempts.succeeded("", peer);
     tracing::info!(person = %person.id, "the first person has been created");
-    signed_in(&app, &person).await
+    signed_in(&app, secured, &person).await
 }
 
 fn bad_link() -> Problem {
@@ -105,6 +106,7 @@ pub(crate) struct SignIn {
 pub(crate) async fn sign_in(
     State(app): State<App>,
     PeerAddress(peer): PeerAddress,
+    secured: Secured,
     JsonBody(body): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
     app.attempts.begin(&body.name, peer).map_err(too_many)?;
@@ -118,7 +120,7 @@ pub(crate) async fn sign_in(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", "name or password is wrong"));
     };
     app.attempts.succeeded(&body.name, peer);
-    signed_in(&app, &person).await
+    signed_in(&app, secured, &person).await
 }
 
 fn too_many(wait: std::time::Duration) -> Problem {
@@ -137,8 +139,12 @@ fn check_name(name: &str) -> Result<String, Problem> {
     Ok(name.to_owned())
 }
 
-async fn signed_in(app: &App, person: &springhouse_meta::Person) -> Result<Response, Problem> {
-    let cookie = start_session(app, &person.id).await?;
+async fn signed_in(
+    app: &App,
+    secured: Secured,
+    person: &springhouse_meta::Person,
+) -> Result<Response, Problem> {
+    let cookie = start_session(app, secured, &person.id).await?;
     let body = Me {
         signed_in: true,
         setup_needed: false,
@@ -149,17 +155,17 @@ async fn signed_in(app: &App, person: &springhouse_meta::Person) -> Result<Respo
     Ok(([(header::SET_COOKIE, cookie)], Json(body)).into_response())
 }
 
-async fn start_session(app: &App, person: &str) -> Result<HeaderValue, Problem> {
+async fn start_session(app: &App, secured: Secured, person: &str) -> Result<HeaderValue, Problem> {
     let life = app.options.session;
     let expires_at = app.clock.now().plus_micros(i64::try_from(life.as_micros()).unwrap_or(i64::MAX));
     let secret = app.meta.create_session(person, expires_at).await?;
-    Ok(cookie(app, secret.expose(), life.as_secs()))
+    Ok(cookie(secured, secret.expose(), life.as_secs()))
 }
 
-fn cookie(app: &App, value: &str, age_s: u64) -> HeaderValue {
-    let secure = if app.options.secure { "; Secure" } else { "" };
-    let text =
-        format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
+fn cookie(secured: Secured, value: &str, age_s: u64) -> HeaderValue {
+    let name = cookie_name(secured);
+    let secure = if secured.0 { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
     let mut header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     header.set_sensitive(true);
     header
@@ -167,12 +173,16 @@ fn cookie(app: &App, value: &str, age_s: u64) -> HeaderValue {
 
 /// Ends the session of this cookie.
 #[utoipa::path(post, path = "/api/v1/sign-out", tag = "access", responses((status = 204)))]
-pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    if let Some(secret) = session_cookie(&headers) {
+pub(crate) async fn sign_out(
+    State(app): State<App>,
+    secured: Secured,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if let Some(secret) = session_cookie(&headers, secured) {
         app.meta.drop_session(secret.expose()).await?;
         app.callers.forget_all();
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&app, "", 0))]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(secured, "", 0))]).into_response())
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -187,6 +197,7 @@ pub(crate) struct Welcome {
     responses((status = 303, description = "To the page")))]
 pub(crate) async fn welcome(
     State(app): State<App>,
+    secured: Secured,
     MaybeCaller(caller): MaybeCaller,
     Params(Welcome { link }): Params<Welcome>,
 ) -> Result<Response, Problem> {
@@ -200,7 +211,7 @@ pub(crate) async fn welcome(
             if app.meta.redeem_link(link.expose()).await?.is_none() {
                 return Ok(Redirect::to("/sign-in?link=used").into_response());
             }
-            let cookie = start_session(&app, &person).await?;
+            let cookie = start_session(&app, secured, &person).await?;
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
         }
         // A link that is opened twice by one who is in does no harm.

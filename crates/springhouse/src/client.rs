@@ -8,11 +8,14 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
+/// Where a hub is unless it was told otherwise.
+pub const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+
 /// Which hub, and who is asking.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Connection {
     /// Address of the hub
-    #[arg(long, env = "SPRINGHOUSE_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, env = "SPRINGHOUSE_URL", default_value = URL_DEFAULT, value_name = "URL")]
     pub url: String,
     /// Token of the caller (`springhouse token create`); in the environment it stays out of the list of processes
     #[arg(long, env = "SPRINGHOUSE_TOKEN", hide_env_values = true, value_name = "TOKEN")]

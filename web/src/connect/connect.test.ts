@@ -18,7 +18,7 @@ describe("the line to paste", () => {
     );
   });
   test("names the device in the address for curl", () => {
-    expect(lineFor("curl", connect, wish)).toContain("curl -X POST http://127.0.0.1:8080/api/v1/devices/lamp%201/light -H 'Authorization: Bearer shk_1_abc'");
+    expect(lineFor("curl", connect, wish)).toContain("curl -X POST http://127.0.0.1:8080/api/v1/devices/lamp%201/streams/light -H 'Authorization: Bearer shk_1_abc'");
   });
   test("uses TLS where that is the only door, and is absent where there is none", () => {
     const tls = { ...connect, mqtt: { host: "hub", port: null, tls_port: 8883 } };

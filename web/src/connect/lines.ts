@@ -34,7 +34,7 @@ function mosquitto(connect: Connect, wish: Wish, port: number, isTls: boolean): 
 }
 
 function curl(connect: Connect, wish: Wish): string {
-  const url = `${connect.http.url.replace(/\/$/, "")}/api/v1/devices/${encodeURIComponent(wish.device)}/${wish.stream}`;
+  const url = `${connect.http.url.replace(/\/$/, "")}/api/v1/devices/${encodeURIComponent(wish.device)}/streams/${wish.stream}`;
   return `curl -X POST ${shell(url)} -H ${shell(`Authorization: Bearer ${wish.token}`)} -H 'Content-Type: application/json' -d ${shell(READING)}`;
 }
 

@@ -1,7 +1,6 @@
 import { useQuery, useQueryClient, useMutation } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { Pause, Play, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { Pause, Play } from "lucide-react";
 import { api, rows } from "../api/client";
 import { queries } from "../api/queries";
 import type { Pipeline } from "../api/types";
@@ -16,8 +15,10 @@ import { SqlText } from "../sql/text";
 import { tableName } from "../sql/quote";
 import { Badge, stateTone } from "../ui/badge";
 import { Button } from "../ui/button";
-import { Confirm } from "../ui/confirm";
-import { Loading, Panel } from "../ui/panel";
+import { Delete } from "../ui/delete";
+import { Figures } from "../ui/figures";
+import { Found } from "../ui/found";
+import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { lagText, perMinute } from "./figures";
 
@@ -35,37 +36,20 @@ export function PipelineScreen() {
       sub={pipeline && (pipeline.kind === "alert" ? `Alert rule · ${pipeline.severity ?? "warning"}` : `Pipeline into ${pipeline.into}`)}
       actions={pipeline && <Actions pipeline={pipeline} />}
     >
-      {pipeline ? (
-        <Content pipeline={pipeline} />
-      ) : pipelines.data ? (
-        <ProblemNote error={new Error(`There is no pipeline called “${name}”.`)} />
-      ) : pipelines.error ? (
-        <ProblemNote error={pipelines.error} />
-      ) : (
-        <Panel title="Pipeline">
-          <Loading />
-        </Panel>
-      )}
+      <Found kind="Pipeline" name={name} thing={pipeline} list={pipelines}>
+        {(found) => <Content pipeline={found} />}
+      </Found>
     </Page>
   );
 }
 
 function Actions({ pipeline }: { pipeline: Pipeline }) {
   const cache = useQueryClient();
-  const navigate = useNavigate();
-  const [asks, setAsks] = useState(false);
   const refresh = (): Promise<void> => cache.invalidateQueries({ queryKey: ["pipelines"] });
   const isPaused = pipeline.state !== "running";
   const turn = useMutation({
     mutationFn: () => (isPaused ? api.resumePipeline(pipeline.name) : api.pausePipeline(pipeline.name)),
     onSettled: refresh,
-  });
-  const drop = useMutation({
-    mutationFn: () => api.dropPipeline(pipeline.name),
-    onSuccess: async () => {
-      await navigate({ to: "/pipelines" });
-      await cache.invalidateQueries();
-    },
   });
   return (
     <>
@@ -77,20 +61,9 @@ function Actions({ pipeline }: { pipeline: Pipeline }) {
       >
         {isPaused ? "Resume" : "Pause"}
       </Button>
-      <Button look="danger" icon={<Trash2 size={14} aria-hidden />} onClick={() => setAsks(true)}>
-        Delete
-      </Button>
-      <Confirm
-        title={`Delete ${pipeline.name}?`}
-        verb="Delete it"
-        open={asks}
-        busy={drop.isPending}
-        error={drop.error}
-        onConfirm={() => drop.mutate()}
-        onClose={() => setAsks(false)}
-      >
+      <Delete name={pipeline.name} list="/pipelines" drop={api.dropPipeline}>
         It stops at once and its open windows are lost. The stream {pipeline.into} and the rows in it stay.
-      </Confirm>
+      </Delete>
     </>
   );
 }
@@ -110,14 +83,7 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
   return (
     <div className="grid gap-4">
       {pipeline.error && <ProblemNote error={new Error(pipeline.error)} />}
-      <dl className="flex flex-wrap gap-px overflow-hidden rounded-xl border border-line bg-line">
-        {figures.map(([label, value]) => (
-          <div key={label} className="grow basis-32 bg-panel px-4 py-3">
-            <dt className="text-[12px] text-mute">{label}</dt>
-            <dd className="mt-1 text-[15px] font-medium tabular-nums">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Figures figures={figures} />
       <Panel title="SQL" hint={`version ${pipeline.version}`}>
         <SqlText sql={pipeline.sql} />
       </Panel>

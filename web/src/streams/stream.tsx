@@ -13,9 +13,11 @@ import { SqlText } from "../sql/text";
 import { tableName } from "../sql/quote";
 import { APPROVAL_TONE, Badge } from "../ui/badge";
 import { LinkButton } from "../ui/button";
-import { Loading, Panel } from "../ui/panel";
+import { Delete } from "../ui/delete";
+import { Figures } from "../ui/figures";
+import { Found } from "../ui/found";
+import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
-import { DropStream } from "./drop";
 import { SchemaPanel } from "./schema-panel";
 import { ApproveStream } from "./streams";
 
@@ -43,22 +45,17 @@ export function StreamScreen() {
             >
               Query
             </LinkButton>
-            <DropStream name={name} />
+            <Delete name={name} list="/streams" drop={api.dropStream}>
+              The stream and its schema are deleted, and its readings cannot be asked for any more. A device that goes on
+              sending makes a stream of this name anew.
+            </Delete>
           </>
         )
       }
     >
-      {stream ? (
-        <Content stream={stream} />
-      ) : streams.data ? (
-        <ProblemNote error={new Error(`There is no stream called “${name}”.`)} />
-      ) : streams.error ? (
-        <ProblemNote error={streams.error} />
-      ) : (
-        <Panel title="Stream">
-          <Loading />
-        </Panel>
-      )}
+      <Found kind="Stream" name={name} thing={stream} list={streams}>
+        {(found) => <Content stream={found} />}
+      </Found>
     </Page>
   );
 }
@@ -84,14 +81,7 @@ function Content({ stream }: { stream: Stream }) {
           </span>
         </div>
       )}
-      <dl className="flex flex-wrap gap-px overflow-hidden rounded-xl border border-line bg-line">
-        {figures.map(([label, value]) => (
-          <div key={label} className="grow basis-32 bg-panel px-4 py-3">
-            <dt className="text-[12px] text-mute">{label}</dt>
-            <dd className="mt-1 text-[15px] font-medium tabular-nums">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Figures figures={figures} />
       <div className="grid items-start gap-4 xl:grid-cols-2">
         <ColumnsPanel stream={stream} />
         <SchemaPanel name={stream.name} isDerived={stream.origin === "derived"} />

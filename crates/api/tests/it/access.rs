@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
-use springhouse_api::Options;
+use springhouse_api::{Options, Peer};
 use springhouse_meta::{LinkPurpose, NewPerson, Person};
 use springhouse_model::{Sensitive, TenantId};
 use springhouse_policy::Scope;
@@ -101,17 +101,32 @@ async fn an_expired_link_lets_nobody_in() {
 
 #[tokio::test]
 async fn the_session_cookie_is_out_of_reach_of_scripts_and_other_sites() {
-    for (secure, flags) in [(false, ""), (true, "; Secure")] {
-        let house = House::with_options(Options { secure, ..Options::default() }).await;
+    for (behind_tls, expected, flags) in
+        [(false, "springhouse_session", ""), (true, "__Host-springhouse_session", "; Secure")]
+    {
+        let house = House::with_options(Options { behind_tls, ..Options::default() }).await;
         person(&house, "Ada").await;
         let answer = sign_in(&house, "Ada", PASSWORD).await;
         answer.expect(200);
         let (pair, rest) = answer.header("set-cookie").split_once(';').unwrap();
         let (name, secret) = pair.split_once('=').unwrap();
-        assert_eq!(name, "springhouse_session");
+        assert_eq!(name, expected);
         assert!(secret.len() >= 43, "256 random bits");
         assert_eq!(rest, format!(" Path=/; Max-Age=1209600; HttpOnly; SameSite=Strict{flags}"));
     }
+}
+
+#[tokio::test]
+async fn what_a_browser_keeps_over_tls_is_another_cookie_than_without() {
+    let house = House::new().await;
+    person(&house, "Ada").await;
+    let browser = house.stranger().at_address(Peer { tls: true, ..neighbour(7) });
+    let body = json!({ "name": "Ada", "password": PASSWORD });
+    let answer = browser.post("/api/v1/sign-in", body).await;
+    let ada = browser.with_cookie_of(&answer);
+    assert_eq!(ada.get("/api/v1/me").await.expect(200)["signed_in"], json!(true));
+    let plain = ada.at_address(neighbour(7));
+    assert_eq!(plain.get("/api/v1/me").await.expect(200)["signed_in"], json!(false));
 }
 
 #[tokio::test]

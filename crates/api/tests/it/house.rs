@@ -123,7 +123,7 @@ impl House {
 
     /// Delivers as a gateway and expects that it fits.
     pub async fn say(&self, device: &str, stream: &str, payload: Value) {
-        let answer = self.admin().post(&format!("/api/v1/devices/{device}/{stream}"), payload).await;
+        let answer = self.admin().post(&format!("/api/v1/devices/{device}/streams/{stream}"), payload).await;
         let delivered = answer.expect(202);
         assert_eq!(delivered["quarantined"], json!([]), "{delivered}");
     }
@@ -186,7 +186,7 @@ pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 /// A neighbour in the network.
 pub fn neighbour(last: u8) -> Peer {
-    Peer { address: SocketAddr::from(([192, 168, 1, last], 50_000)), local: local() }
+    Peer { address: SocketAddr::from(([192, 168, 1, last], 50_000)), local: local(), tls: false }
 }
 
 /// A process on the machine of the hub.
@@ -194,6 +194,7 @@ pub fn this_machine() -> Peer {
     Peer {
         address: SocketAddr::from(([127, 0, 0, 1], 50_000)),
         local: SocketAddr::from(([127, 0, 0, 1], 8_080)),
+        tls: false,
     }
 }
 
@@ -223,7 +224,13 @@ async fn open_lake(
 ) -> Lake {
     let catalog = Arc::new(Streams(ingest.registry().clone()));
     let options = springhouse_lake::Options::new(folder.join("lake"));
-    Lake::open(options, Arc::clone(meta), Arc::clone(log), catalog, Arc::clone(clock)).await.unwrap()
+    let parts = springhouse_lake::Parts {
+        meta: Arc::clone(meta),
+        log: Arc::clone(log),
+        catalog,
+        clock: Arc::clone(clock),
+    };
+    Lake::open(options, parts).await.unwrap()
 }
 
 /// The registry as the lake sees it.

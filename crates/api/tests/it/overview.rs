@@ -22,7 +22,7 @@ async fn the_first_screen_counts_what_there_is() {
     house.say("meter-2", "meter", json!({ "power": 1000 })).await;
     in_time(recorded.recv()).await.unwrap();
     house.say("hall", "climate", json!({ "temperature": 20.5, "humidity": 41 })).await;
-    admin.post_raw("/api/v1/devices/hall/climate", "warm", "application/json").await.expect(202);
+    admin.post_raw("/api/v1/devices/hall/streams/climate", "warm", "application/json").await.expect(202);
     house.quarantine(1).await;
     house.latest("hall", "humidity").await;
 

@@ -113,7 +113,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read_whole() {
     admin.post("/api/v1/sql", query).await.problem(413, "too_large");
     let payload = |bytes: usize| format!("{{\"note\":\"{}\"}}", "x".repeat(bytes));
     let deliver = async |bytes| {
-        admin.post_raw("/api/v1/devices/lamp-1/notes", payload(bytes), "application/json").await
+        admin.post_raw("/api/v1/devices/lamp-1/streams/notes", payload(bytes), "application/json").await
     };
     deliver(400).await.expect(202);
     deliver(600).await.problem(413, "too_large");

@@ -14,9 +14,9 @@ async fn with_three() -> House {
     house.sql("CREATE STREAM meter (power DOUBLE)").await;
     house.sql("CREATE STREAM light (on BOOLEAN)").await;
     for (path, payload) in [
-        ("/api/v1/devices/a/meter", r#"{"power": 1, "voltage": 230}"#),
-        ("/api/v1/devices/b/meter", r#"{"power": 2, "voltage": 231}"#),
-        ("/api/v1/devices/a/light", "on"),
+        ("/api/v1/devices/a/streams/meter", r#"{"power": 1, "voltage": 230}"#),
+        ("/api/v1/devices/b/streams/meter", r#"{"power": 2, "voltage": 231}"#),
+        ("/api/v1/devices/a/streams/light", "on"),
     ] {
         admin.post_raw(path, payload, "application/json").await.expect(202);
         house.clock.advance_micros(1_000_000);
@@ -71,7 +71,7 @@ async fn the_inbox_is_filtered_and_paged() {
 #[tokio::test]
 async fn a_payload_that_is_no_text_is_shown_in_base64() {
     let house = House::new().await;
-    let path = "/api/v1/devices/a/meter";
+    let path = "/api/v1/devices/a/streams/meter";
     house.admin().post_raw(path, vec![0xff, 0x00], "application/octet-stream").await.expect(202);
     let item = house.quarantine(1).await["items"][0].clone();
     assert_eq!((item["payload"].as_str(), item["payload_encoding"].as_str()), (Some("/wA="), Some("base64")));

@@ -174,7 +174,7 @@ async fn a_device_shows_its_last_values_and_its_streams() {
 async fn a_device_is_registered_once_and_its_token_can_be_replaced() {
     let house = House::new().await;
     let admin = house.admin();
-    let path = "/api/v1/devices/lamp-1/light";
+    let path = "/api/v1/devices/lamp-1/streams/light";
     let first = house.device("lamp-1").await;
     admin.post("/api/v1/devices", json!({ "id": "lamp-1" })).await.problem(409, "conflict");
     admin.post("/api/v1/devices", json!({ "id": "a/b" })).await.problem(422, "invalid_body");

@@ -88,7 +88,11 @@ async fn a_tail_may_be_of_streams_that_are_to_come() {
 async fn streams_of_the_hub_itself_are_not_tailed() {
     let house = House::new().await;
     let mut all = tail(&house, "stream=*,_quarantine").await;
-    house.admin().post_raw("/api/v1/devices/a/meter", "not json", "application/json").await.expect(202);
+    house
+        .admin()
+        .post_raw("/api/v1/devices/a/streams/meter", "not json", "application/json")
+        .await
+        .expect(202);
     house.say("a", "meter", json!({ "power": 1 })).await;
     assert_eq!(all.frame().await["stream"], "meter");
 }

@@ -18,7 +18,7 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
     let mut recorded = house.recorder.recorded();
     house.say("lamp-1", "light", json!({ "brightness": 1 })).await;
     in_time(recorded.recv()).await.unwrap();
-    admin.post_raw("/api/v1/devices/lamp-1/light", "?", "application/json").await.expect(202);
+    admin.post_raw("/api/v1/devices/lamp-1/streams/light", "?", "application/json").await.expect(202);
     let quarantined = house.quarantine(1).await["items"][0]["id"].clone();
     let made = admin.post("/api/v1/tokens", json!({ "name": "x", "scopes": ["read"] })).await.expect(201);
     let alert = admin.get("/api/v1/alerts").await.expect(200)["events"][0]["id"].clone();
@@ -68,6 +68,6 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
 
     let mut tail = Socket::open(&house, &secret, "/api/v1/tail?stream=*").await.unwrap();
     house.say("lamp-1", "light", json!({ "brightness": 2 })).await;
-    other.post("/api/v1/devices/lamp-1/light", json!({ "brightness": 3 })).await.expect(202);
+    other.post("/api/v1/devices/lamp-1/streams/light", json!({ "brightness": 3 })).await.expect(202);
     assert_eq!(tail.frame().await["rows"][0]["brightness"], 3, "the same names, and only one's own rows");
 }

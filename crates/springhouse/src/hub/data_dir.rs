@@ -18,7 +18,7 @@ const LAYOUT: u32 = 1;
 /// Held as long as the hub lives; the system gives it back even after kill -9.
 #[derive(Debug)]
 pub struct DataDirectory {
-    _lock: File,
+    lock: File,
 }
 
 impl DataDirectory {
@@ -29,8 +29,19 @@ impl DataDirectory {
         DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(doing)?;
         let lock = lock(data)?;
         check_version(data).with_context(doing)?;
-        Ok(DataDirectory { _lock: lock })
+        Ok(DataDirectory { lock })
     }
+
+    /// Leaves word of where the page is, for programs beside the hub.
+    pub fn tell_page(&mut self, page: &str) -> std::io::Result<()> {
+        writeln!(self.lock, "{page}")
+    }
+}
+
+/// Where the page of the hub is that works, or last worked, in this directory.
+pub fn page(data: &Path) -> Option<String> {
+    let told = fs::read_to_string(paths::lock(data)).ok()?;
+    told.lines().nth(1).map(str::to_owned)
 }
 
 fn lock(data: &Path) -> anyhow::Result<File> {
@@ -46,15 +57,14 @@ fn lock(data: &Path) -> anyhow::Result<File> {
         let mut holder = String::new();
         // Only to help; the lock itself is what counts.
         let _ = file.read_to_string(&mut holder);
-        let holder =
-            if holder.trim().is_empty() { String::new() } else { format!(" (process {})", holder.trim()) };
+        let holder = holder.lines().next().map(|process| format!(" (process {process})")).unwrap_or_default();
         return Err(Failure::DataDirectory(format!(
             "`{}` is in use by another hub{holder}\nhint: stop it, or give this one a directory of its own by --data",
             data.display()
         ))
         .into());
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()))?;
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()))?;
     Ok(file)
 }
 

@@ -1,24 +1,12 @@
 //! The addresses of a hub: bound before anything is opened, so that a taken port is told at once.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
-use axum::Router;
-use rustls::ServerConfig;
-use springhouse_api::Peer;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Listen, Settings};
 use crate::failure::Failure;
-
-/// Time for a TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause after a failed accept: the usual reason is that no file descriptor is left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the hub really listens; ports that were left to the system are decided.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +15,19 @@ pub struct Addresses {
     pub mqtts: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
     pub https: Option<SocketAddr>,
+}
+
+impl Addresses {
+    /// Where a browser on this machine opens the page.
+    pub fn page(&self) -> Option<String> {
+        let url = |scheme: &str, mut address: SocketAddr| {
+            if address.ip().is_unspecified() {
+                address.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            format!("{scheme}://{address}")
+        };
+        self.http.map(|address| url("http", address)).or(self.https.map(|address| url("https", address)))
+    }
 }
 
 /// Bound sockets that nobody accepts from yet.
@@ -91,34 +92,5 @@ async fn bind(listen: Listen, what: &str) -> anyhow::Result<Option<TcpListener>>
         ))
         .into()),
         Err(error) => Err(error).with_context(|| format!("cannot listen on {address} for {what}")),
-    }
-}
-
-/// Serves the router over TLS until `shutdown` becomes true.
-pub async fn serve_https(
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
-    router: Router,
-    mut shutdown: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let acceptor = TlsAcceptor::from(config);
-    let local = listener.local_addr().context("cannot tell the address of the HTTPS listener")?;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = shutdown.wait_for(|ends| *ends) => return Ok(()),
-        };
-        let Ok((stream, address)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
-            if let Ok(Ok(stream)) = handshake {
-                let peer = Peer { address, local };
-                springhouse_api::serve_connection(stream, peer, router, shutdown).await;
-            }
-        });
     }
 }

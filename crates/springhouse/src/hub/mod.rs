@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 use crate::verbs::link::welcome;
 use crate::verbs::token::from_now;
 use data_dir::DataDirectory;
+pub use data_dir::page;
 use listeners::Addresses;
 
 /// A set-up link that was overlooked in the log can be had again by `springhouse link`.
@@ -73,13 +74,9 @@ impl Hub {
         if self.meta.persons_exist().await? {
             return Ok(());
         }
+        let Some(page) = self.addresses.page() else { return Ok(()) };
         let link =
             self.meta.create_link(&TenantId::main(), LinkPurpose::Setup, from_now(SETUP_LINK_AGE)).await?;
-        let page = match (self.addresses.http, self.addresses.https) {
-            (Some(http), _) => format!("http://{http}"),
-            (None, Some(https)) => format!("https://{https}"),
-            (None, None) => return Ok(()),
-        };
         println!(
             "Nobody can sign in yet. This link is good once, for a day (a new one: springhouse link):\n\n  {}\n",
             welcome(&page, link.expose())
@@ -92,12 +89,8 @@ impl Hub {
     /// After a failed fsync nobody knows what is on the disk; only a new start, which reads what is there, does. So
     /// the hub ends, and whoever supervises it starts it again.
     pub async fn failed(&mut self) -> anyhow::Error {
-        let mut commits = self.ingest.commits();
         tokio::select! {
-            poisoned = commits.wait_for(|durable| durable.poisoned.is_some()) => {
-                let reason = poisoned.ok().and_then(|durable| durable.poisoned.clone());
-                anyhow::anyhow!("the log cannot be written: {}", reason.as_deref().unwrap_or("it is closed"))
-            }
+            reason = self.ingest.failed() => anyhow::anyhow!("the log cannot be written: {reason}"),
             Some(ended) = self.servers.join_next() => match ended {
                 Ok(Ok(())) => anyhow::anyhow!("a listener has ended"),
                 Ok(Err(error)) => error,

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use super::catalog::RegistryCatalog;
 use super::data_dir::DataDirectory;
 use super::door::HubDoor;
-use super::listeners::{Addresses, Listeners, serve_https};
+use super::listeners::{Addresses, Listeners};
 use super::tls::{self, ServerTls};
 use super::{Hub, paths};
 use crate::config::{LISTENER_NAMES, Policy, Settings};
@@ -39,22 +39,20 @@ impl Hub {
         let metrics = PrometheusBuilder::new().install_recorder().context("cannot start metrics")?;
         // A port that is taken is told before anything is changed on the disk.
         let listeners = Listeners::bind(&settings).await?;
-        let directory = DataDirectory::open(&settings.data)?;
+        let mut directory = DataDirectory::open(&settings.data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let meta: Arc<dyn Meta> = Arc::new(SqliteMeta::open(&paths::meta(&settings.data)).await?);
         let log = open_log(&settings).await?;
         let ingest =
             Ingest::open(ingest_options(&settings)?, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&clock))
                 .await?;
-        let catalog = Arc::new(RegistryCatalog(ingest.clone()));
-        let lake = Lake::open(
-            lake_options(&settings),
-            Arc::clone(&meta),
-            Arc::clone(&log),
-            catalog,
-            Arc::clone(&clock),
-        )
-        .await?;
+        let lake_parts = springhouse_lake::Parts {
+            meta: Arc::clone(&meta),
+            log: Arc::clone(&log),
+            catalog: Arc::new(RegistryCatalog(ingest.clone())),
+            clock: Arc::clone(&clock),
+        };
+        let lake = Lake::open(lake_options(&settings), lake_parts).await?;
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log)).await?;
         let engine_options = springhouse_engine::Options { data_dir: settings.data.clone() };
         let engine =
@@ -83,6 +81,9 @@ impl Hub {
             shutdown: shutdown.clone(),
             options: api_options(&settings, &addresses, tls.as_ref()),
         };
+        if let Some(page) = addresses.page() {
+            directory.tell_page(&page).context("cannot write to the data directory")?;
+        }
         let servers = serve(listeners, &gateway, tls, App::new(parts), shutdown)?;
         tokio::spawn(keep_metrics(metrics));
         tracing::info!(data = %settings.data.display(), "the hub is open");
@@ -167,7 +168,7 @@ fn api_options(
 ) -> springhouse_api::Options {
     springhouse_api::Options {
         host_names: names(settings),
-        secure: settings.http.behind_tls || addresses.http.is_none(),
+        behind_tls: settings.http.behind_tls,
         websocket_listener: WEBSOCKET.to_owned(),
         connect: Connect {
             mqtt_host: None,
@@ -217,18 +218,19 @@ fn serve(
         servers.spawn(mqtt(gateway.listen(listener, &name)));
     }
     let router = springhouse_api::router(app);
-    if let Some(listener) = listeners.http {
+    let web = |listener, tls| {
         let (router, shutdown) = (router.clone(), shutdown.clone());
-        servers.spawn(async move {
-            springhouse_api::serve(listener, router, shutdown).await.context("HTTP has failed")
-        });
+        async move { springhouse_api::serve(listener, tls, router, shutdown).await.context("HTTP has failed") }
+    };
+    if let Some(listener) = listeners.http {
+        servers.spawn(web(listener, None));
     }
     if let Some(tls) = tls {
         if let Some(listener) = listeners.mqtts {
             servers.spawn(mqtt(gateway.listen_tls(listener, MQTTS, tls.mqtt)));
         }
         if let Some(listener) = listeners.https {
-            servers.spawn(serve_https(listener, tls.http, router, shutdown));
+            servers.spawn(web(listener, Some(tls.http)));
         }
     }
     Ok(servers)

@@ -98,8 +98,7 @@ fn now() -> Timestamp {
 fn print_welcome(args: &Args, hub: &Hub, secret: &str, data: &Path) {
     let addresses = hub.addresses();
     let mqtt = addresses.mqtt.map_or_else(|| String::from("off"), |address| address.to_string());
-    let page =
-        addresses.http.map(|address| welcome(&format!("http://{address}"), secret)).unwrap_or_default();
+    let page = addresses.page().map(|page| welcome(&page, secret)).unwrap_or_default();
     println!(
         "
 Springhouse is running with {homes} simulated homes.

@@ -7,8 +7,9 @@ use springhouse_meta::LinkPurpose;
 use springhouse_model::TenantId;
 
 use super::token::{duration, from_now, open_meta};
+use crate::client::URL_DEFAULT;
 use crate::failure::Failure;
-use crate::{config, runtime};
+use crate::{config, hub, runtime};
 
 const LONG: &str = "\
 Prints a link that opens the page once: the set-up link while the hub has no person, otherwise one that signs a person \
@@ -26,9 +27,9 @@ pub struct Args {
     /// How long the link is good
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
     expires: Duration,
-    /// Address under which the page is opened
-    #[arg(long, env = "SPRINGHOUSE_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    url: String,
+    /// Address under which the page is opened [default: where the hub listens]
+    #[arg(long, env = "SPRINGHOUSE_URL", value_name = "URL")]
+    url: Option<String>,
 }
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
@@ -58,7 +59,8 @@ async fn print_link(data: &Path, args: &Args) -> anyhow::Result<()> {
         }
     };
     let secret = meta.create_link(&tenant, purpose, from_now(args.expires)).await?;
-    println!("{}", welcome(&args.url, secret.expose()));
+    let url = args.url.clone().or_else(|| hub::page(data));
+    println!("{}", welcome(url.as_deref().unwrap_or(URL_DEFAULT), secret.expose()));
     Ok(())
 }
 

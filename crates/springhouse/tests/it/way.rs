@@ -6,6 +6,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::json;
 
 use crate::hub::House;
+use crate::program::{run, said};
 
 /// Publishes messages with QoS 1 and returns when all are acknowledged.
 async fn deliver(house: &House, token: &str, messages: &[(&str, String)]) {
@@ -21,6 +22,16 @@ async fn deliver(house: &House, token: &str, messages: &[(&str, String)]) {
             acknowledged += 1;
         }
     }
+}
+
+#[test]
+fn a_link_leads_to_where_the_hub_listens() {
+    let house = House::open();
+    let data = house.data();
+    let (code, link, error) = said(&run(data.parent().unwrap(), &["link", "--data", data.to_str().unwrap()]));
+    assert_eq!(code, Some(0), "{error}");
+    let expected = format!("http://{}/welcome?link=", house.http);
+    assert!(link.starts_with(&expected), "{link}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

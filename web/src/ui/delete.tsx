@@ -1,19 +1,29 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
-import { useState } from "react";
-import { api } from "../api/client";
-import { Button } from "../ui/button";
-import { Confirm } from "../ui/confirm";
+import { useState, type ReactNode } from "react";
+import { Button } from "./button";
+import { Confirm } from "./confirm";
 
-export function DropStream({ name }: { name: string }) {
+/** Deletes the thing that a screen shows, once it was confirmed, and leads back to the list that it was in. */
+export function Delete({
+  name,
+  list,
+  drop,
+  children,
+}: {
+  name: string;
+  list: "/pipelines" | "/streams";
+  drop: (name: string) => Promise<unknown>;
+  children: ReactNode;
+}) {
   const cache = useQueryClient();
   const navigate = useNavigate();
   const [asks, setAsks] = useState(false);
-  const drop = useMutation({
-    mutationFn: () => api.dropStream(name),
+  const dropping = useMutation({
+    mutationFn: () => drop(name),
     onSuccess: async () => {
-      await navigate({ to: "/streams" });
+      await navigate({ to: list });
       await cache.invalidateQueries();
     },
   });
@@ -26,13 +36,12 @@ export function DropStream({ name }: { name: string }) {
         title={`Delete ${name}?`}
         verb="Delete it"
         open={asks}
-        busy={drop.isPending}
-        error={drop.error}
-        onConfirm={() => drop.mutate()}
+        busy={dropping.isPending}
+        error={dropping.error}
+        onConfirm={() => dropping.mutate()}
         onClose={() => setAsks(false)}
       >
-        The stream and its schema are deleted, and its readings cannot be asked for any more. A device that goes on sending
-        makes a stream of this name anew.
+        {children}
       </Confirm>
     </>
   );
