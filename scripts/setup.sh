@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for a purpose and nothing else; running it again changes nothing.
 #   scripts/setup.sh build   Rust, a C compiler, Node.js 20 with npm
-#   scripts/setup.sh test    … and Chromium, Python with paho-mqtt, mosquitto's clients
+#   scripts/setup.sh test    … and rustfmt, clippy, Chromium, Python with paho-mqtt, mosquitto's clients
 #   scripts/setup.sh bench   … and the mosquitto broker
 # Packages come by apt when this is root or sudo asks nothing; otherwise the one line to run is printed.
 set -euo pipefail
@@ -36,11 +36,32 @@ need_compiler() {
   has cc || apt_install build-essential
 }
 
+rust_is_recent() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  has cargo && found=$(rustc --version 2>/dev/null | cut -d ' ' -f 2) || return 1
+  [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ]
+}
 need_rust() {
-  has cargo && return
+  rust_is_recent && return
+  if has rustup; then
+    say "bringing Rust up to date by rustup"
+    rustup toolchain install stable --profile minimal
+    rust_is_recent && return
+    say "the toolchain in use is too old: $(rustc --version). Please run: rustup default stable"
+    return 1
+  fi
   has curl || apt_install curl ca-certificates
   say "installing Rust by rustup"
-  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
+  curl --proto '=https' --tlsv1.2 -sSf https://static.rust-lang.org/rustup/rustup-init.sh |
+    sh -s -- -y --profile minimal --no-modify-path
+}
+
+# `make ci` formats and lints; the minimal toolchain has neither.
+need_lints() {
+  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
+  has rustup || return 0
+  rustup component add rustfmt clippy
 }
 
 node_is_recent() {
@@ -77,7 +98,7 @@ need_rust
 need_node
 case $purpose in
   build) ;;
-  test) need_browser; need_clients ;;
+  test) need_lints; need_browser; need_clients ;;
   bench) need_clients; [ -x /usr/sbin/mosquitto ] || has mosquitto || apt_install mosquitto ;;
   *) say "unknown purpose \`$purpose\`; hint: build, test or bench"; exit 2 ;;
 esac

@@ -1,9 +1,14 @@
 //! The least MQTT 3.1.1 client that can load a broker: CONNECT, PUBLISH, PUBACK, nothing allocated per message.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Where a broker listens and as whom to enter.
 #[derive(Clone, Debug)]
@@ -11,11 +16,15 @@ pub struct Target {
     pub address: std::net::SocketAddr,
     pub username: Option<String>,
     pub password: Option<String>,
+    pub tls: Option<Arc<ClientConfig>>,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connected client.
 pub struct Client {
-    socket: TcpStream,
+    socket: Box<dyn Stream>,
     read: BytesMut,
     write: BytesMut,
 }
@@ -25,6 +34,13 @@ impl Client {
     pub async fn connect(target: &Target, client_id: &str, keep_alive_s: u16) -> Result<Client> {
         let socket = TcpStream::connect(target.address).await.context("cannot reach the broker")?;
         socket.set_nodelay(true)?;
+        let socket: Box<dyn Stream> = match &target.tls {
+            None => Box::new(socket),
+            Some(tls) => {
+                let name = ServerName::try_from("localhost")?;
+                Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, socket).await?)
+            }
+        };
         let mut client = Client { socket, read: BytesMut::new(), write: BytesMut::new() };
         client.put_connect(target, client_id, keep_alive_s);
         client.flush().await?;
@@ -67,6 +83,7 @@ impl Client {
 
     pub async fn flush(&mut self) -> Result<()> {
         self.socket.write_all(&self.write).await.context("the broker closed the connection")?;
+        self.socket.flush().await.context("the broker closed the connection")?;
         self.write.clear();
         Ok(())
     }

@@ -4,10 +4,12 @@
 //! its neighbours. CPU seconds and resident memory are read from `/proc` for the server process alone.
 
 mod client;
+mod disk;
 mod engine;
 mod idle;
 mod latency;
 mod process;
+mod recovery;
 mod report;
 mod servers;
 mod starting;
@@ -20,11 +22,13 @@ use clap::{Parser, ValueEnum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
+    Disk,
     Mqtt,
     Idle,
     Latency,
     Run,
     Start,
+    Recovery,
 }
 
 /// Measures Springhouse beside its peers.
@@ -44,12 +48,18 @@ struct Arguments {
     /// Seconds of load for each throughput row.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Publishers and unacknowledged messages of each, for the throughput rows.
+    #[arg(long, value_delimiter = ',', default_value = "100x16,100x1,1x100")]
+    loads: Vec<throughput::Load>,
     /// Events of the engine's input.
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
     /// Connections held open in the idle part.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
+    /// Size of the log over which a killed hub is started again; the scratch folder needs twice as much.
+    #[arg(long, default_value_t = 10)]
+    log_gb: u64,
     /// Markdown file to write.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -69,6 +79,9 @@ fn main() -> Result<()> {
 
 async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<()> {
     let wanted = |part: Part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if wanted(Part::Disk) {
+        disk::measure(arguments, report)?;
+    }
     if wanted(Part::Mqtt) {
         throughput::measure(arguments, report).await?;
     }
@@ -83,6 +96,9 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
     }
     if wanted(Part::Start) {
         starting::measure(arguments, report).await?;
+    }
+    if wanted(Part::Recovery) {
+        recovery::measure(arguments, report).await?;
     }
     Ok(())
 }

@@ -4,9 +4,13 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
 use crate::Arguments;
@@ -23,8 +27,8 @@ pub struct Server {
     pub http: Option<String>,
     /// A token with scope `admin`, for a hub.
     pub token: Option<String>,
-    /// Held so that the data lives as long as the server.
-    _folder: TempDir,
+    /// Where its data is; lives as long as the server.
+    pub folder: Arc<TempDir>,
     child: Child,
 }
 
@@ -33,7 +37,12 @@ impl Server {
         self.child.id()
     }
 
+    /// kill -9.
     pub fn stop(mut self) {
+        self.kill();
+    }
+
+    pub fn kill(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -41,8 +50,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill();
     }
 }
 
@@ -63,29 +71,67 @@ pub fn wait_for(address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// Waits until a hub says that it serves; its sockets are open before that.
+fn wait_until_ready(http: SocketAddr) -> Result<()> {
+    let begin = Instant::now();
+    while !ureq::get(format!("http://{http}/readyz")).call().is_ok_and(|answer| answer.status() == 200) {
+        if begin.elapsed() > Duration::from_secs(START_SECONDS_MAX) {
+            bail!("the hub at {http} is not ready after {START_SECONDS_MAX} s");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
 /// A hub with its defaults, and a token to enter it.
 pub fn hub(arguments: &Arguments) -> Result<Server> {
-    let folder = tempfile::tempdir_in(&arguments.scratch)?;
+    hub_in(arguments, Arc::new(tempfile::tempdir_in(&arguments.scratch)?), &[])
+}
+
+/// A hub that clients reach over TLS, with the certificate that it makes for itself.
+pub fn hub_tls(arguments: &Arguments) -> Result<Server> {
+    let address = free_address()?;
+    let folder = Arc::new(tempfile::tempdir_in(&arguments.scratch)?);
+    let mut server = hub_in(arguments, folder, &["--mqtts".into(), address.to_string()])?;
+    server.target.address = address;
+    server.target.tls = Some(trusting(&server.folder.path().join("data/tls/ca.pem"))?);
+    Ok(server)
+}
+
+/// A TLS client that believes one authority.
+fn trusting(authority: &Path) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority)?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// A hub over the data of a folder; `more` are further flags.
+pub fn hub_in(arguments: &Arguments, folder: Arc<TempDir>, more: &[String]) -> Result<Server> {
     let (mqtt, http) = (free_address()?, free_address()?);
     let data = folder.path().join("data");
     let child = Command::new(&arguments.springhouse)
         .args(["hub", "--data"])
         .arg(&data)
         .args(["--mqtt", &mqtt.to_string(), "--http", &http.to_string()])
+        .args(more)
         .stdout(Stdio::null())
         .stderr(fs::File::create(folder.path().join("log"))?)
         .spawn()
         .context("cannot start the hub")?;
     let mut server = Server {
         name: "springhouse",
-        target: Target { address: mqtt, username: Some("bench".into()), password: None },
+        target: Target { address: mqtt, username: Some("bench".into()), password: None, tls: None },
         http: Some(format!("http://{http}")),
         token: None,
-        _folder: folder,
+        folder,
         child,
     };
-    wait_for(mqtt)?;
-    wait_for(http)?;
+    wait_until_ready(http)?;
     let token = create_token(&arguments.springhouse, &data)?;
     server.target.password = Some(token.clone());
     server.token = Some(token);
@@ -107,7 +153,7 @@ pub fn mosquitto(arguments: &Arguments, persistence: bool) -> Result<Option<Serv
     if !arguments.mosquitto.exists() {
         return Ok(None);
     }
-    let folder = tempfile::tempdir_in(&arguments.scratch)?;
+    let folder = Arc::new(tempfile::tempdir_in(&arguments.scratch)?);
     let address = free_address()?;
     let config = folder.path().join("mosquitto.conf");
     let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
@@ -128,8 +174,8 @@ pub fn mosquitto(arguments: &Arguments, persistence: bool) -> Result<Option<Serv
         .spawn()
         .context("cannot start mosquitto")?;
     let name = if persistence { "mosquitto, persistence on" } else { "mosquitto, no persistence" };
-    let target = Target { address, username: None, password: None };
-    let server = Server { name, target, http: None, token: None, _folder: folder, child };
+    let target = Target { address, username: None, password: None, tls: None };
+    let server = Server { name, target, http: None, token: None, folder, child };
     wait_for(address)?;
     Ok(Some(server))
 }

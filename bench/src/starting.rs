@@ -12,7 +12,7 @@ use crate::{Arguments, process, servers};
 pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.section(
         "Start",
-        "From `exec` to the first answer; memory of the process at that moment or after a minute of rest.",
+        "From `exec`; memory of the process at that moment, or after the rest that is named.",
     );
     report.table(&["what", "seconds", "RSS MB"]);
     hub(arguments, report)?;
@@ -26,7 +26,7 @@ fn hub(arguments: &Arguments, report: &mut Report) -> Result<()> {
     std::thread::sleep(Duration::from_secs(10));
     let (rss, _) = process::memory_mb(server.pid())?;
     report.row(&[
-        "hub: listening, then 10 s idle".into(),
+        "hub: ready (`/readyz`), then 10 s idle".into(),
         format!("{:.2}", ready.as_secs_f64()),
         format!("{rss:.0}"),
     ]);

@@ -1,10 +1,11 @@
 //! MQTT QoS 1 from many publishers: messages per second, server CPU per message, latency of the acknowledgement.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::client::{Client, Target};
 use crate::report::{Report, percentile};
@@ -13,16 +14,20 @@ use crate::{Arguments, process};
 
 /// One load: how many publishers, how many unacknowledged messages each keeps in flight.
 #[derive(Clone, Copy)]
-struct Load {
+pub struct Load {
     publishers: usize,
     window: u16,
 }
 
-const LOADS: [Load; 3] = [
-    Load { publishers: 100, window: 16 },
-    Load { publishers: 100, window: 1 },
-    Load { publishers: 1, window: 100 },
-];
+impl FromStr for Load {
+    type Err = anyhow::Error;
+
+    /// `100x16`: publishers and window.
+    fn from_str(text: &str) -> Result<Load> {
+        let (publishers, window) = text.split_once('x').context("write a load as 100x16")?;
+        Ok(Load { publishers: publishers.parse()?, window: window.parse()? })
+    }
+}
 
 struct Measured {
     messages: u64,
@@ -46,7 +51,7 @@ pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
         "ack p99 ms",
         "RSS MB",
     ]);
-    for load in LOADS {
+    for load in arguments.loads.iter().copied() {
         for server in all(arguments)? {
             let measured = run(&server, load, Duration::from_secs(arguments.seconds)).await?;
             let (rss, _) = process::memory_mb(server.pid())?;
