@@ -49,7 +49,7 @@ struct Arguments {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Publishers and unacknowledged messages of each, for the throughput rows.
-    #[arg(long, value_delimiter = ',', default_value = "100x16,100x1,1x100")]
+    #[arg(long, value_delimiter = ',', default_value = "100x16,100x1,1x100,1x1")]
     loads: Vec<throughput::Load>,
     /// Events of the engine's input.
     #[arg(long, default_value_t = 2_000_000)]

@@ -60,7 +60,9 @@ pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
 }
 
 fn bytes_in(folder: &Path) -> io::Result<u64> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
+    // A segment may be renamed while one looks.
+    let lengths = fs::read_dir(folder)?.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
+    Ok(lengths.map(|file| file.len()).sum())
 }
 
 /// Until the server is gone.

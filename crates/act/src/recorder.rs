@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
+use springhouse_log::{Kind, Log, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{AlertEvent, Meta, MetaError, PipelineKind};
 use springhouse_model::{ErrorClass, Severity, StreamKey};
 use tokio::sync::{broadcast, watch};
@@ -48,7 +48,7 @@ impl AlertRecorder {
         let (position, position_seen) = watch::channel(from);
         let (stop, stopped) = watch::channel(false);
         let follower = Follower {
-            reader: Reader::new(Arc::clone(&log), from),
+            reader: Reader::new(Arc::clone(&log), from).paced(PACE),
             meta,
             log,
             streams: HashMap::new(),

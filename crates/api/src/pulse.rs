@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use springhouse_log::{Kind, Log, LogError, Reader};
+use springhouse_log::{Kind, Log, LogError, PACE, Reader};
 use springhouse_model::{Clock, Timestamp};
 use tokio::sync::watch;
 
@@ -84,7 +84,7 @@ impl Pulse {
         // The minute before the start counts too.
         let minute_ago = clock.now().plus_micros(-(SECONDS as i64) * 1_000_000);
         let from = log.offset_at(minute_ago).unwrap_or_else(|_| log.end());
-        tokio::spawn(pulse.clone().follow(Reader::new(Arc::clone(&log), from), log, shutdown));
+        tokio::spawn(pulse.clone().follow(Reader::new(Arc::clone(&log), from).paced(PACE), log, shutdown));
         pulse
     }
 

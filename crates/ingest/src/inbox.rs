@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, StringArray, cast::AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, LogError, Offset, Reader, Record};
+use springhouse_log::{Kind, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{MetaError, QUARANTINED_BYTES_MIN, QuarantinedMessage};
 use springhouse_model::{TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, RECEIVED_COLUMN, SITE_COLUMN};
@@ -62,7 +62,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, InboxError>
     let stored = shared.meta.offset(CONSUMER).await?.map(Offset);
     let mut written = stored.unwrap_or(shared.log.head()).max(shared.log.head());
     shared.log.hold(CONSUMER, written);
-    let mut reader = Reader::new(Arc::clone(&shared.log), written);
+    let mut reader = Reader::new(Arc::clone(&shared.log), written).paced(PACE);
     let mut sizes = HashMap::new();
     loop {
         let records = reader.next(READ_BYTES).await?;

@@ -7,7 +7,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use metrics::counter;
 use parking_lot::Mutex;
-use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
+use springhouse_log::{Kind, Log, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{LakeFile, Meta};
 use springhouse_model::Clock;
 use tokio::sync::{Notify, watch};
@@ -55,7 +55,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Reads the log into the tail, for ever.
     pub(crate) async fn follow(self: Arc<Shared>) {
-        let mut reader = Reader::new(Arc::clone(&self.log), Offset(self.state.lock().next));
+        let mut reader = Reader::new(Arc::clone(&self.log), Offset(self.state.lock().next)).paced(PACE);
         loop {
             self.wait_for_room().await;
             match reader.next(READ_BYTES).await {

@@ -33,5 +33,5 @@ pub use disk::{Disk, DiskFile, FileDisk};
 pub use disk_log::{DiskLog, Options};
 pub use error::LogError;
 pub use memory::MemoryLog;
-pub use reader::Reader;
+pub use reader::{PACE, Reader};
 pub use record::{Append, Kind, Offset, Producer, Record, Span};

@@ -16,7 +16,7 @@ use arrow::array::{AsArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, Log, Offset, Producer, Reader, Record};
+use springhouse_log::{Kind, Log, Offset, PACE, Producer, Reader, Record};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
 use springhouse_model::{StreamKey, Timestamp};
 use springhouse_schema::{Schema, adapt};
@@ -181,7 +181,7 @@ impl Task {
     }
 
     fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
-        let reader = Reader::new(Arc::clone(&work.log), Offset(header.offset));
+        let reader = Reader::new(Arc::clone(&work.log), Offset(header.offset)).paced(PACE);
         let name = work.entry.name.clone();
         let rows = |direction: &'static str| metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction);
         let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use metrics::counter;
 use parking_lot::RwLock;
-use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
+use springhouse_log::{Kind, Log, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{Meta, TwinRow};
 use springhouse_model::{DeviceId, StreamKey, StreamName, TenantId, Timestamp, ValueType};
 use tokio::sync::watch;
@@ -138,7 +138,8 @@ impl Twin {
 
     /// Reads the log into the values, for ever.
     pub(crate) async fn follow(self) {
-        let mut reader = Reader::new(Arc::clone(&self.shared.log), Offset(*self.shared.consumed.borrow()));
+        let from = Offset(*self.shared.consumed.borrow());
+        let mut reader = Reader::new(Arc::clone(&self.shared.log), from).paced(PACE);
         loop {
             match reader.next(READ_BYTES).await {
                 Ok(records) => {
