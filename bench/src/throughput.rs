@@ -36,27 +36,42 @@ struct Measured {
     latencies_us: Vec<u64>,
 }
 
+impl Measured {
+    /// Messages a second.
+    fn rate(&self) -> f64 {
+        self.messages as f64 / self.seconds
+    }
+}
+
 pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.section(
         "MQTT QoS 1, 200-byte JSON",
         "The hub validates each message against its schema and has it on disk (fdatasync) before PUBACK; \
-         mosquitto acknowledges from memory, with persistence on it writes a file when it stops or at intervals.",
+         mosquitto acknowledges from memory, with persistence on it writes a file when it stops or at intervals. \
+         The ratio is that of messages/s to mosquitto without persistence in the same run.",
     );
     report.table(&[
         "server",
         "publishers × window",
         "messages/s",
+        "× mosquitto",
         "server CPU µs/message",
         "ack p50 ms",
         "ack p99 ms",
         "RSS MB",
     ]);
     for load in arguments.loads.iter().copied() {
+        let mut rows = Vec::new();
         for server in all(arguments)? {
             let measured = run(&server, load, Duration::from_secs(arguments.seconds)).await?;
             let (rss, _) = process::memory_mb(server.pid())?;
-            row(report, &server, load, measured, rss);
+            rows.push((server.name, measured, rss));
             server.stop();
+        }
+        // The last one is mosquitto without persistence, where there is a mosquitto.
+        let peer = rows.last().filter(|_| rows.len() > 1).map(|(_, measured, _)| measured.rate());
+        for (name, measured, rss) in rows {
+            row(report, name, load, measured, peer, rss);
         }
     }
     Ok(())
@@ -69,13 +84,14 @@ fn all(arguments: &Arguments) -> Result<Vec<Server>> {
     Ok(list)
 }
 
-fn row(report: &mut Report, server: &Server, load: Load, mut measured: Measured, rss: f64) {
+fn row(report: &mut Report, name: &str, load: Load, mut measured: Measured, peer: Option<f64>, rss: f64) {
     measured.latencies_us.sort_unstable();
     let milliseconds = |share: f64| percentile(&measured.latencies_us, share) as f64 / 1_000.0;
     report.row(&[
-        server.name.to_owned(),
+        name.to_owned(),
         format!("{} × {}", load.publishers, load.window),
-        format!("{:.0}", measured.messages as f64 / measured.seconds),
+        format!("{:.0}", measured.rate()),
+        peer.map_or_else(|| "–".to_owned(), |peer| format!("{:.2}", measured.rate() / peer)),
         format!("{:.2}", measured.cpu_seconds * 1e6 / measured.messages.max(1) as f64),
         format!("{:.2}", milliseconds(0.50)),
         format!("{:.2}", milliseconds(0.99)),
