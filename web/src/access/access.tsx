@@ -77,7 +77,10 @@ function columns(onRevoke: (token: Token) => void): ColumnView<Token>[] {
       cell: (token) => (
         <>
           <span className="font-medium">{token.name}</span>
-          <span className="ml-2 font-mono text-[12px] text-mute max-md:hidden">{token.id}</span>
+          <span className="ml-2 font-mono text-[12px] text-mute max-md:ml-0 max-md:block max-md:max-w-28 max-md:truncate">
+            {token.site && <span className="font-sans md:hidden">{token.site} · </span>}
+            {token.id}
+          </span>
         </>
       ),
     },

@@ -5,11 +5,12 @@ import { api } from "../api/client";
 import { queries } from "../api/queries";
 import type { AlertEvent } from "../api/types";
 import { cell } from "../format/number";
-import { ago, moment, parse } from "../format/time";
+import { ago, moment, momentIn, parse } from "../format/time";
 import { useNow } from "../app/now";
 import { Badge, SEVERITY_TONE } from "../ui/badge";
 import { Button, LinkButton } from "../ui/button";
 import { cx } from "../ui/cx";
+import { inShort } from "./in-short";
 
 const route = getRouteApi("/inside/alerts");
 /** The time around an alert that its chart shows. */
@@ -38,9 +39,10 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
                 <span className="w-19 shrink-0">
                   <Badge tone={isSeen ? "mute" : SEVERITY_TONE[event.severity]}>{event.severity}</Badge>
                 </span>
-                <span className={cx("min-w-0 truncate", isSeen ? "text-mute" : "font-medium")}>
+                <span className={cx("min-w-0 sm:truncate", isSeen ? "text-mute" : "font-medium")}>
                   {event.alert}
                   {event.key && <span className="font-normal text-mute"> · {event.key}</span>}
+                  {inShort(event) && <span className="font-normal text-mute tabular-nums"> · {inShort(event)}</span>}
                 </span>
               </button>
               <time dateTime={event.at} title={moment(event.at)} className="text-[12px] text-mute tabular-nums max-sm:pl-7">
@@ -91,7 +93,7 @@ function Detail({ event }: { event: AlertEvent }) {
         {Object.entries(event.row)
           .filter(([name, value]) => !name.startsWith("_") && value !== null && name !== "ts")
           .map(([name, value]) => (
-            <Fact key={name} name={name} value={fact(value)} />
+            <Fact key={name} name={name} value={momentIn(value) ?? cell(value)} />
           ))}
       </dl>
       <div className="mt-3 flex flex-wrap gap-2">
@@ -106,12 +108,6 @@ function Detail({ event }: { event: AlertEvent }) {
       </div>
     </div>
   );
-}
-
-/** Times in a row are text, as in all JSON. */
-function fact(value: unknown): string {
-  const isTime = typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value);
-  return isTime ? moment(value) : cell(value);
 }
 
 function Fact({ name, value }: { name: string; value: string }) {

@@ -27,10 +27,12 @@ describe("the time range", () => {
   });
 });
 
-test("a live range begins with what is looked at, but is never shorter than a minute", () => {
+test("the shortest live range begins with what is looked at, but is never shorter than a minute", () => {
   const range = resolveRange({}, 9_000_000);
   const begins = (bornAt: number): number => sinceBirth(range, bornAt).from;
   expect([begins(0), begins(8_500_000), begins(8_999_000), begins(NaN)]).toEqual([8_100_000, 8_500_000, 8_940_000, 8_100_000]);
+  const aDay = resolveRange({ range: "24h" }, 99_000_000);
+  expect(sinceBirth(aDay, 98_000_000).from).toBe(99_000_000 - aDay.spanMs);
   const zoomed = resolveRange({ from: 1000, to: 5000 }, 9_000_000);
   expect(sinceBirth(zoomed, 4000).from).toBe(1000);
 });

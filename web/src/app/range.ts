@@ -47,10 +47,10 @@ export function resolveRange(search: RangeSearch, now: number): Range {
 /** Less than this is no chart. */
 const SPAN_MS_MIN = 60_000;
 
-/** A live range without the time before there was anything to see: the charts of a hub or a device that has just begun
- *  fill their width from the first minute on. */
+/** The shortest live range without the time before there was anything to see: the charts of a hub or a device that has
+ *  just begun fill their width from the first minute on. A range that somebody chose spans what it says. */
 export function sinceBirth(range: Range, bornAt: number): Range {
-  if (!range.isLive || !Number.isFinite(bornAt)) return range;
+  if (!range.isLive || range.id !== DEFAULT_RANGE || !Number.isFinite(bornAt)) return range;
   const from = Math.max(range.from, Math.min(bornAt, range.to - SPAN_MS_MIN));
   return { ...range, from };
 }

@@ -27,9 +27,31 @@ function usualGap(x: readonly number[]): number {
   return ordered[Math.floor(ordered.length / 2)] ?? Number.POSITIVE_INFINITY;
 }
 
-/** Appends newer points to the columns; what is not newer than the last is already in a bucket. */
-export function appended(x: number[], values: Values, points: readonly (readonly [number, number])[]): { x: number[]; values: Values } {
-  const last = x.at(-1) ?? Number.NEGATIVE_INFINITY;
-  const fresh = points.filter(([at]) => at > last).toSorted((a, b) => a[0] - b[0]);
-  return { x: [...x, ...fresh.map(([at]) => at)], values: [...values, ...fresh.map(([, value]) => value)] };
+export interface Buckets {
+  ts: readonly number[];
+  avg: Values;
+  min: Values;
+  max: Values;
+}
+
+/** Goes on with buckets of `stepMs` for the readings behind the last one, so that the present is a mean like the past.
+ *  What falls into a bucket that has a value is in it already, or will be when the buckets are asked for again. */
+export function continued({ ts, avg, min, max }: Buckets, points: readonly (readonly [number, number])[], stepMs: number): Buckets {
+  const last = ts.at(-1);
+  const hasLast = typeof avg.at(-1) === "number";
+  const origin = last ?? 0;
+  const fresh = new Map<number, number[]>();
+  for (const [at, value] of points) {
+    const bucket = origin + Math.floor((at - origin) / stepMs) * stepMs;
+    if (last !== undefined && (bucket < last || (bucket === last && hasLast))) continue;
+    fresh.set(bucket, [...(fresh.get(bucket) ?? []), value]);
+  }
+  const added = [...fresh].toSorted((a, b) => a[0] - b[0]);
+  const kept = last !== undefined && fresh.has(last) ? -1 : undefined;
+  return {
+    ts: [...ts.slice(0, kept), ...added.map(([at]) => at)],
+    avg: [...avg.slice(0, kept), ...added.map(([, values]) => values.reduce((sum, value) => sum + value, 0) / values.length)],
+    min: [...min.slice(0, kept), ...added.map(([, values]) => Math.min(...values))],
+    max: [...max.slice(0, kept), ...added.map(([, values]) => Math.max(...values))],
+  };
 }

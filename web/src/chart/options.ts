@@ -1,6 +1,6 @@
 import type { RefObject } from "react";
 import uPlot from "uplot";
-import { tickNumbers, tickText } from "./axis";
+import { tickNumbers, tickText, yRange } from "./axis";
 import { faded, resolved } from "./colors";
 import type { Values } from "./gaps";
 
@@ -35,6 +35,8 @@ interface Wanted {
   }>;
 }
 
+/** So few points may lie within a pixel or two of a long range: each is drawn as a dot. */
+const POINTS_FEW = 4;
 /** A brush narrower than this many pixels is a click. */
 const BRUSH_PIXELS_MIN = 5;
 
@@ -96,15 +98,8 @@ function seriesOf(line: ChartLine): uPlot.Series {
     stroke: isEdge ? "transparent" : color,
     width: isEdge ? 0 : (line.width ?? 1.75),
     fill: line.fill ? faded(color, 0.12) : undefined,
-    points: { show: (_, __, first, last) => !isEdge && last - first < 1, size: 5, fill: color },
+    points: { show: (_, __, first, last) => !isEdge && last - first < POINTS_FEW, size: 5, fill: color },
     paths: line.step ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
   };
 }
 
-/** Some air above and below; a constant is drawn in the middle instead of on the edge. */
-function yRange(low: number | null, high: number | null): [number, number] {
-  if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
-  if (low === high) return [low - Math.max(1, Math.abs(low) * 0.1), high + Math.max(1, Math.abs(high) * 0.1)];
-  const air = (high - low) * 0.08;
-  return [low >= 0 && low - air < 0 ? 0 : low - air, high + air];
-}

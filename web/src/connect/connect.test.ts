@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Connect } from "../api/types";
-import { lineFor, shell } from "./lines";
+import { CLIENTS, lineFor, shell } from "./lines";
 import { deviceNameProblem, streamNameProblem } from "./name";
 
 const connect: Connect = {
@@ -14,8 +14,14 @@ const wish = { device: "lamp 1", stream: "light", token: "shk_1_abc" };
 describe("the line to paste", () => {
   test("is complete for mosquitto_pub", () => {
     expect(lineFor("mosquitto", connect, wish)).toBe(
-      `mosquitto_pub -h 127.0.0.1 -p 1883 -q 1 -u 'lamp 1' -P shk_1_abc -t 'devices/lamp 1/light' -m '{"temperature": 21.5, "humidity": 47}'`,
+      `mosquitto_pub -h 127.0.0.1 -p 1883 -q 1 -u 'lamp 1' -P shk_1_abc -t 'devices/lamp 1/light' -m '{"brightness": 0.7, "on": true}'`,
     );
+  });
+  test.each([
+    ["light", "brightness"], ["home_power", "power"], ["meter", "power"], ["plug", "power"], ["energy", "power"], ["front.door", "open"],
+    ["contact", "open"], ["window", "open"], ["climate", "humidity"], ["thermometer", "temperature"],
+  ])("of a stream %s sends %s with every client", (stream, property) => {
+    for (const { id } of CLIENTS) expect(lineFor(id, connect, { ...wish, stream })).toContain(`{"${property}": `.replace('{"humidity', '"humidity'));
   });
   test("names the device in the address for curl", () => {
     expect(lineFor("curl", connect, wish)).toContain("curl -X POST http://127.0.0.1:8080/api/v1/devices/lamp%201/streams/light -H 'Authorization: Bearer shk_1_abc'");

@@ -89,8 +89,8 @@ function Waiting({ device }: { device: string }) {
       </span>
       <span>
         Waiting for the first message of <b className="font-medium">{device}</b>… It appears here by itself.{" "}
-        <Link to="/quarantine" search={{ device }} className="text-accent underline underline-offset-2">
-          Does it not fit?
+        <Link to="/quarantine" search={{ device }} target="_blank" rel="noreferrer" className="text-accent underline underline-offset-2">
+          Does it not fit?<span className="sr-only"> (opens in a new tab; the token stays here)</span>
         </Link>
       </span>
     </div>

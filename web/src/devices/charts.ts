@@ -1,5 +1,5 @@
 import type { DeviceDetail, Latest, Stream } from "../api/types";
-import { isNumeric, properties } from "../streams/columns";
+import { isDerived, isNumeric, properties } from "../streams/columns";
 
 export interface ChartOf {
   stream: string;
@@ -9,10 +9,21 @@ export interface ChartOf {
   latest: Latest;
 }
 
-/** Every numeric property that this device has sent, stream by stream in the schema's order. */
+/** The device with what it sends itself before what pipelines and alerts make of it. */
+export function ownFirst(device: DeviceDetail, streams: readonly Stream[]): DeviceDetail {
+  const derived = new Set(streams.filter(isDerived).map((stream) => stream.name));
+  const rank = (name: string): number => (name.startsWith("alerts.") ? 2 : derived.has(name) ? 1 : 0);
+  return {
+    ...device,
+    streams: device.streams.toSorted((a, b) => rank(a) - rank(b)),
+    latest: device.latest.toSorted((a, b) => rank(a.stream) - rank(b.stream)),
+  };
+}
+
+/** Every numeric property that this device has sent, in the order of its streams and of their schemas. */
 export function chartsOf(device: DeviceDetail, streams: readonly Stream[]): ChartOf[] {
-  return streams
-    .filter((stream) => device.streams.includes(stream.name))
+  return device.streams
+    .flatMap((name) => streams.find((stream) => stream.name === name) ?? [])
     .flatMap((stream) =>
       properties(stream)
         .filter(isNumeric)

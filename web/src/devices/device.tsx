@@ -12,7 +12,7 @@ import { LinkButton } from "../ui/button";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { ApprovalButtons } from "./approval";
-import { chartsOf } from "./charts";
+import { chartsOf, ownFirst } from "./charts";
 import { LastValues } from "./last-values";
 import { PropertyChart } from "./property-chart";
 import { RawTail } from "./raw-tail";
@@ -24,7 +24,8 @@ export function DeviceScreen() {
   const { id } = route.useParams();
   const device = useQuery(queries.device(id));
   const streams = useQuery(queries.streams).data ?? [];
-  const first = device.data?.streams[0];
+  const ordered = device.data && ownFirst(device.data, streams);
+  const first = ordered?.streams[0];
   return (
     <Page
       title={id}
@@ -42,8 +43,8 @@ export function DeviceScreen() {
         )
       }
     >
-      {device.data ? (
-        <Content device={device.data} streams={streams} />
+      {ordered ? (
+        <Content device={ordered} streams={streams} />
       ) : device.error ? (
         <ProblemNote error={device.error} />
       ) : (

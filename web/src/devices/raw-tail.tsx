@@ -7,7 +7,7 @@ import { clock, parse } from "../format/time";
 import { RowBuffer, type LiveRow } from "../tail/rows";
 import { useTail } from "../tail/use-tail";
 import { Panel } from "../ui/panel";
-import { compactRow } from "../live/decode";
+import { exactRow } from "../live/decode";
 
 const SHOWN = 12;
 
@@ -61,7 +61,9 @@ export function RawTail({ device, streams }: { device: string; streams: readonly
           <li key={id} className="flex h-8 items-center gap-4 px-4">
             <span className="shrink-0 text-mute">{timeOf(row)}</span>
             <span className="w-20 shrink-0 truncate text-accent max-sm:hidden">{stream}</span>
-            <span className="truncate">{compactRow(row)}</span>
+            <span className="truncate" title={exactRow(row)}>
+              {exactRow(row)}
+            </span>
           </li>
         ))}
         {rows.length === 0 && <li className="px-4 py-5 font-sans text-[13px] text-mute">Waiting for a message…</li>}

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { Row, Series } from "../api/types";
 import type { Range } from "../app/range";
-import { appended, withGaps, type Values } from "../chart/gaps";
+import { continued, withGaps, type Values } from "../chart/gaps";
 import { parse } from "../format/time";
 import { useTail } from "../tail/use-tail";
 
@@ -28,7 +28,7 @@ const REDRAW_MS = 250;
 /** After this the buckets are asked for again, so that live points do not pile up. */
 const REFRESH_MS = 60_000;
 
-/** A numeric property of a device: buckets of the past, followed by every reading that arrives. */
+/** A numeric property of a device: buckets of the past, followed by those of the readings that arrive. */
 export function useDeviceSeries({ device, stream, property, range, points }: Wanted): DeviceSeries {
   const span = range.isLive ? range.id : [range.from, range.to];
   const past = useQuery({
@@ -59,15 +59,13 @@ export function useDeviceSeries({ device, stream, property, range, points }: Wan
     },
     onGap: () => void past.refetch(),
   });
-  const { ts, avg, min, max } = past.data ?? EMPTY;
+  const { ts, avg, min, max } = continued(past.data ?? EMPTY, range.isLive ? live.current : [], range.spanMs / points);
   const { x, columns } = withGaps(ts, [avg, min, max]);
-  const tail = range.isLive ? live.current : [];
-  const middle = appended(x, columns[0] ?? [], tail);
   return {
-    x: middle.x,
-    avg: middle.values,
-    min: appended(x, columns[1] ?? [], tail).values,
-    max: appended(x, columns[2] ?? [], tail).values,
+    x,
+    avg: columns[0] ?? [],
+    min: columns[1] ?? [],
+    max: columns[2] ?? [],
     isLoading: past.isPending,
     error: past.error,
   };

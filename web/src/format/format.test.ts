@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bytes, cell, count, fixed, number, plural } from "./number";
-import { ago, duration, moment, parse } from "./time";
+import { ago, duration, moment, momentIn, parse } from "./time";
 
 describe("numbers", () => {
   test.each([
@@ -37,6 +37,10 @@ describe("times", () => {
     expect(parse("2026-03-01 12:00:00")?.getTime()).toBe(now);
     expect(parse("2026-03-01T13:00:00+01:00")?.getTime()).toBe(now);
     expect(parse("yesterday")).toBeNull();
+  });
+  test("a time among values is local, other text is left alone", () => {
+    expect(momentIn("2020-01-01T12:00:00.5Z")).toBe(moment("2020-01-01T12:00:00.5Z"));
+    expect(["open", "2020-01-01", 5, null].map(momentIn)).toEqual([null, null, null, null]);
   });
   test("a moment of another day carries its date", () => {
     expect(moment("2020-01-01T12:00:00Z", new Date(now))).toMatch(/^2020-01-01 /);

@@ -18,6 +18,13 @@ export function moment(text: string | null | undefined, now = new Date()): strin
   return day(at) === day(now) ? clock(at) : `${day(at)} ${clock(at)}`;
 }
 
+const ZONED = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?([zZ]|[+-]\d\d:?\d\d)$/;
+
+/** A time among values is text, as in all JSON; nothing for other text. */
+export function momentIn(value: unknown): string | null {
+  return typeof value === "string" && ZONED.test(value) ? moment(value) : null;
+}
+
 /** `just now`, `12 s ago`, `3 min ago`, `5 h ago`, then the date. */
 export function ago(text: string | null | undefined, now = Date.now()): string {
   const at = parse(text);

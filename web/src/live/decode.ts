@@ -1,5 +1,6 @@
 import type { Row } from "../api/types";
 import { cell } from "../format/number";
+import { momentIn } from "../format/time";
 
 const PLATFORM = new Set(["ts", "device", "site"]);
 
@@ -13,7 +14,14 @@ export function payloadOf(row: Row): Row {
 /** The properties as one line: `power 812.4 · voltage 231.2`. */
 export function compactRow(row: Row): string {
   return Object.entries(payloadOf(row))
-    .map(([name, value]) => `${name} ${cell(value)}`)
+    .map(([name, value]) => `${name} ${momentIn(value) ?? cell(value)}`)
+    .join(" · ");
+}
+
+/** The same with every digit that came, and times as they were written. */
+export function exactRow(row: Row): string {
+  return Object.entries(payloadOf(row))
+    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" · ");
 }
 

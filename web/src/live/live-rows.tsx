@@ -25,6 +25,7 @@ export function LiveRows({ rows, isRaw, hasStream }: { rows: readonly LiveRow[];
           const entry = rows[item.index];
           if (!entry) return null;
           const device = typeof entry.row.device === "string" ? entry.row.device : null;
+          const site = typeof entry.row.site === "string" ? entry.row.site : null;
           const at = parse(String(entry.row.ts));
           return (
             <li
@@ -35,10 +36,12 @@ export function LiveRows({ rows, isRaw, hasStream }: { rows: readonly LiveRow[];
               <span className="shrink-0 text-mute">{at ? clock(at, true) : "–"}</span>
               {hasStream && <span className="w-24 shrink-0 truncate text-accent max-md:hidden">{entry.stream}</span>}
               <span className="w-44 shrink-0 truncate max-sm:w-28">
-                {device !== null && (
+                {device !== null ? (
                   <Link to="/devices/$id" params={{ id: device }} className="hover:text-accent">
                     {device}
                   </Link>
+                ) : (
+                  site
                 )}
               </span>
               <span className="truncate text-mute">{isRaw ? rawRow(entry.row) : compactRow(entry.row)}</span>

@@ -26,7 +26,8 @@ const PLAIN = /^(active_)?power(_k?w)?$/i;
 
 export function energySources(streams: readonly Stream[]): Source[] {
   const found = new Map<Role, Source>();
-  const raw = streams.filter((stream) => stream.origin !== "derived");
+  // A stream that is only declared says nothing yet.
+  const raw = streams.filter((stream) => stream.origin !== "derived" && stream.rows > 0);
   for (const stream of raw) {
     const columns = stream.columns.filter((column) => isPower(column));
     columns.sort((a, b) => Number(PLAIN.test(b.name)) - Number(PLAIN.test(a.name)));

@@ -21,6 +21,9 @@ describe("energy sources", () => {
       ["solar", "pv", "power", 0.001], ["grid", "meter", "power", 1],
     ]);
   });
+  test("are not streams that are declared and empty", () => {
+    expect(energySources([{ ...stream("meter", [["power", "double"]]), rows: 0 }])).toEqual([]);
+  });
   test("of one stream with several powers each takes its role", () => {
     const found = energySources([stream("energy", [["solar_power", "float"], ["grid_power", "float"], ["home_power", "int"]])]);
     expect(found.map(({ role, column }) => `${role}:${column}`).sort()).toEqual(["grid:grid_power", "home:home_power", "solar:solar_power"]);

@@ -11,18 +11,23 @@ import { cx } from "../ui/cx";
 import { Panel } from "../ui/panel";
 
 const SHOWN = 6;
+/** Where the hub takes the rooms from. */
+const ROOMS_STREAM = "climate";
 const ROW = "flex h-11 items-center border-b border-line/50 px-4 last:border-0";
 
 export function RoomsPanel({ rooms }: { rooms: readonly Room[] }) {
+  const columns = (useQuery(queries.streams).data ?? []).find((stream) => stream.name === ROOMS_STREAM)?.columns ?? [];
+  const unit = (property: string): string | null => columns.find((column) => column.name === property)?.unit || null;
+  const [degrees, humid] = [unit("temperature"), unit("humidity")];
   const manySites = new Set(rooms.map((room) => room.site)).size > 1;
   return (
     <Panel title={manySites ? "Homes" : "Rooms"} hint="temperature · humidity">
       {rooms.slice(0, SHOWN).map((room) => (
         <Link key={room.device} to="/devices/$id" params={{ id: room.device }} className={cx(ROW, "hover:bg-raised/50")}>
-          <Dot tone={comfort(room.temperature)} label={`Comfort of ${room.device}`} />
+          <Dot tone={comfort(room.temperature, degrees)} label={`Comfort of ${room.device}`} />
           <span className="ml-3 min-w-0 truncate">{room.device}</span>
-          <span className="ml-auto whitespace-nowrap pl-3 tabular-nums">{room.temperature === null ? "–" : `${fixed(room.temperature, 1)} °C`}</span>
-          <span className="w-14 text-right text-mute tabular-nums">{room.humidity === null ? "" : `${fixed(room.humidity, 0)} %`}</span>
+          <span className="ml-auto whitespace-nowrap pl-3 tabular-nums">{room.temperature === null ? "–" : withUnit(fixed(room.temperature, 1), degrees)}</span>
+          <span className="min-w-14 whitespace-nowrap pl-3 text-right text-mute tabular-nums">{room.humidity === null ? "" : withUnit(fixed(room.humidity, 0), humid)}</span>
         </Link>
       ))}
       {rooms.length > SHOWN && <More to="/devices" text={`All ${count(rooms.length)}`} />}
@@ -30,9 +35,14 @@ export function RoomsPanel({ rooms }: { rooms: readonly Room[] }) {
   );
 }
 
-/** Green where people are comfortable, by the range of EN 16798-1 category II in winter and summer. */
-function comfort(celsius: number | null): "ok" | "warn" | "mute" {
-  if (celsius === null) return "mute";
+function withUnit(figure: string, unit: string | null): string {
+  return unit === null ? figure : `${figure} ${unit}`;
+}
+
+/** Green where people are comfortable, by the range of EN 16798-1 category II in winter and summer; nothing is said of
+ *  what is not in °C. */
+function comfort(celsius: number | null, unit: string | null): "ok" | "warn" | "mute" {
+  if (celsius === null || (unit !== null && !/^(°C|Cel)$/.test(unit))) return "mute";
   return celsius >= 19 && celsius <= 26 ? "ok" : "warn";
 }
 

@@ -11,7 +11,7 @@ import { Choice } from "../ui/choice";
 import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { PreviewPanel } from "./preview-panel";
-import { alertTemplate, asPipeline, nameIn, pipelineTemplate } from "./templates";
+import { alertTemplate, asPipeline, missingHead, nameIn, pipelineTemplate } from "./templates";
 
 const route = getRouteApi("/inside/pipelines/new");
 const MINUTES = ["5", "10", "30", "60"] as const;
@@ -44,6 +44,7 @@ export function PipelineDraft() {
     },
   });
   const isEmpty = text.trim() === "";
+  const missing = missingHead(text, isAlert);
   return (
     <Page
       title={isAlert ? "New alert rule" : "New pipeline"}
@@ -56,8 +57,8 @@ export function PipelineDraft() {
           <Button
             look="primary"
             icon={<Rocket size={14} aria-hidden />}
-            disabled={isEmpty || create.isPending || preview.data === undefined}
-            title={preview.data === undefined ? "Look at the preview first" : undefined}
+            disabled={isEmpty || create.isPending || missing !== null || preview.data === undefined}
+            title={missing ?? (preview.data === undefined ? "Look at the preview first" : undefined)}
             onClick={() => create.mutate()}
           >
             Create
@@ -94,6 +95,11 @@ export function PipelineDraft() {
             streams={streams ?? []}
             minHeight={170}
           />
+          {missing !== null && (
+            <p role="status" className="border-t border-line/70 px-4 py-2 text-[13px] text-warn">
+              {missing} to create it; the preview works without.
+            </p>
+          )}
         </Panel>
         <PreviewPanel preview={preview} minutes={Number(minutes)} isAlert={isAlert} />
       </div>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Stream } from "../api/types";
 import { lagText, perMinute } from "./figures";
-import { alertTemplate, asPipeline, nameIn, pipelineTemplate } from "./templates";
+import { alertTemplate, asPipeline, missingHead, nameIn, pipelineTemplate } from "./templates";
 
 const meter = { name: "meter", origin: "inferred", rows_per_minute: 9, columns: [{ name: "ts", type: "time", system: true }, { name: "Power", type: "float" }] } as Stream;
 
@@ -16,6 +16,11 @@ describe("templates", () => {
       "CREATE PIPELINE my_pipeline INTO my_stream AS\nSELECT device FROM meter WHERE x > 1",
     );
     expect(asPipeline("create pipeline a into b as select 1")).toBe("create pipeline a into b as select 1");
+  });
+  test("a bare question cannot be created and says how it could", () => {
+    expect(missingHead("SELECT 1", false)).toBe("Begin with CREATE PIPELINE name INTO stream AS");
+    expect(missingHead("-- x\nselect 1", true)).toContain("CREATE ALERT");
+    expect(["", "-- mine\n create or replace pipeline a into b as select 1", "CREATE ALERT a SEVERITY info AS SELECT 1"].map((sql) => missingHead(sql, false))).toEqual([null, null, null]);
   });
   test.each([
     ["CREATE PIPELINE a INTO b AS SELECT 1", "a"], ["create or replace alert Hot_Room severity info as select 1", "hot_room"],

@@ -46,6 +46,14 @@ function subject(streams: readonly Stream[]): { table: string; column: string; b
   return { table: tableName(busiest.name), column: PLAIN.test(column) ? column : ident(column), base };
 }
 
+/** What a statement must begin with so that it can be created, or nothing when it does. A bare question has a preview
+ *  and no name to be created under. */
+export function missingHead(sql: string, isAlert: boolean): string | null {
+  const body = sql.replace(/^(\s+|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, "");
+  if (body === "" || /^create\s+(or\s+replace\s+)?(pipeline|alert)\s/i.test(body)) return null;
+  return isAlert ? "Begin with CREATE ALERT name SEVERITY warning AS" : "Begin with CREATE PIPELINE name INTO stream AS";
+}
+
 /** The name that a statement would create, to go there afterwards. */
 export function nameIn(sql: string): string | null {
   const found = /create\s+(?:or\s+replace\s+)?(?:pipeline|alert)\s+(?:if\s+not\s+exists\s+)?("([^"]+)"|[a-z0-9_.]+)/i.exec(sql);

@@ -64,8 +64,11 @@ export function QuarantineActions({ items, stream, isSingle = false }: Props) {
         ) : (
           replay.data && (
             <p role="status" className="text-[13px] leading-relaxed">
-              {plural(replay.data.replayed, "message")} {replay.data.replayed === 1 ? "fits" : "fit"} by now and {replay.data.replayed === 1 ? "is" : "are"} part of the stream.{" "}
-              {replay.data.still_failing > 0 && `${plural(replay.data.still_failing, "message")} still ${replay.data.still_failing === 1 ? "does" : "do"} not fit; change the schema of the stream or the device.`}
+              {replay.data.replayed === 0
+                ? "No message fits yet."
+                : `${plural(replay.data.replayed, "message")} ${replay.data.replayed === 1 ? "fits" : "fit"} by now and ${replay.data.replayed === 1 ? "is" : "are"} part of the stream.`}{" "}
+              {replay.data.still_failing > 0 && `${plural(replay.data.still_failing, "message")} still ${replay.data.still_failing === 1 ? "does" : "do"} not fit.`}{" "}
+              {replay.data.still_failing > 0 && "Change the schema of the stream or the device."}
             </p>
           )
         )}

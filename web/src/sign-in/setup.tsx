@@ -3,15 +3,13 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import { queries } from "../api/queries";
-import { plural } from "../format/number";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { ProblemNote } from "../ui/problem-note";
 import { Frame } from "./frame";
+import { PASSWORD_CHARS_MIN, passwordProblem } from "./password";
 
 const route = getRouteApi("/setup");
-/** Length protects, rules about letters do not (NIST SP 800-63B §5.1.1). */
-const PASSWORD_CHARS_MIN = 12;
 
 /** The first person of a hub, let in by the link that the hub printed. */
 export function Setup() {
@@ -41,7 +39,7 @@ export function Setup() {
       </Frame>
     );
   }
-  const isShort = password !== "" && [...password].length < PASSWORD_CHARS_MIN;
+  const problem = passwordProblem(password);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     setup.mutate();
@@ -58,10 +56,10 @@ export function Setup() {
           value={password}
           onChange={(event) => setPassword(event.target.value)}
           hint={`at least ${PASSWORD_CHARS_MIN} characters; a sentence is good`}
-          problem={isShort ? plural(PASSWORD_CHARS_MIN - [...password].length, "more character") : null}
+          problem={problem}
         />
         {setup.error && <ProblemNote error={setup.error} />}
-        <Button type="submit" look="primary" disabled={setup.isPending || name.trim() === "" || [...password].length < PASSWORD_CHARS_MIN}>
+        <Button type="submit" look="primary" disabled={setup.isPending || name.trim() === "" || password === "" || problem !== null}>
           Set up
         </Button>
       </form>

@@ -16,7 +16,7 @@ export function ResultTable({ table, label, maxHeight = 480 }: { table: Table; l
   const before = items[0]?.start ?? 0;
   const after = rows.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
-    <div ref={scroll} tabIndex={0} role="group" aria-label={label} className="overflow-auto" style={{ maxHeight }}>
+    <div ref={scroll} tabIndex={0} role="group" aria-label={label} className="more-aside overflow-auto rounded-b-xl" style={{ maxHeight }}>
       <table aria-label={label} aria-rowcount={table.rows.length + 1} className="w-full border-separate border-spacing-0 text-[13px] tabular-nums">
         <thead>
           <tr>

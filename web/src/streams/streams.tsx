@@ -98,7 +98,7 @@ function columns(now: number): ColumnView<Stream>[] {
       id: "columns",
       title: "Properties",
       wide: true,
-      className: "max-w-60",
+      className: "max-w-48",
       cell: (stream) => (
         <span className="block truncate text-mute">{properties(stream).map((column) => column.name).join(", ") || "–"}</span>
       ),

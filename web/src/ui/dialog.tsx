@@ -36,7 +36,7 @@ export function Dialog({ title, open, onClose, children, className, bare = false
         if (event.target === ref.current) onClose();
       }}
       className={cx(
-        "m-auto max-h-[85dvh] w-[calc(100vw-2rem)] max-w-lg overflow-auto rounded-xl border border-line bg-panel p-0 shadow-2xl shadow-black/40 animate-pop",
+        "m-auto max-h-[85dvh] w-[calc(100vw-2rem)] max-w-lg overflow-auto whitespace-normal rounded-xl border border-line bg-panel p-0 shadow-2xl shadow-black/40 animate-pop",
         className,
       )}
     >

@@ -45,7 +45,7 @@ export function Table<T>({ label, columns, rows, rowKey, sorting, onSort }: Prop
   const at = (column: ColumnView<T>): string =>
     cx("px-4 max-md:px-3", column.align === "right" && "text-right", column.wide && "max-md:hidden", column.className);
   return (
-    <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={label}>
+    <div className="more-aside relative overflow-x-auto rounded-b-xl" tabIndex={0} role="group" aria-label={label}>
       <table className="w-full text-[13px] tabular-nums" aria-label={label}>
         <thead className="text-left text-[12px] text-mute">
           <tr>
