@@ -11,6 +11,7 @@ use crate::auth::Caller;
 use crate::extract::JsonBody;
 use crate::problem::Problem;
 use crate::rows::{ColumnView, columns_of, raw_rows};
+use crate::sql::took_ms;
 use crate::state::App;
 use crate::statements::engine_problem;
 
@@ -60,6 +61,6 @@ pub(crate) async fn run(
         rows: raw_rows(&preview.batches, limit)?,
         scanned: preview.scanned,
         late: preview.late,
-        took_ms: started.elapsed().as_secs_f64() * 1_000.0,
+        took_ms: took_ms(started),
     }))
 }

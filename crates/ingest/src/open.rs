@@ -112,7 +112,7 @@ struct Searched {
     bytes: u64,
 }
 
-/// Fills the windows from the log's tail. Goes backwards in growing blocks until the age, or a bound, is reached: a
+/// Fills the windows from the log's tail, and notes when devices were heard, which meta learns only now and then. Goes backwards in growing blocks until the age, or a bound, is reached: a
 /// start stays short however large the log is.
 async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     let age = i64::try_from(shared.options.dedup_age.as_micros()).unwrap_or(i64::MAX);
@@ -174,6 +174,14 @@ fn ids_of(shared: &Shared, record: &Record, found: &mut Vec<Found>) {
     };
     let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
     let (Some(devices), Some(ids)) = (text(DEVICE_COLUMN), text(ID_COLUMN)) else { return };
+    let mut heard = None;
+    for device in devices.iter().flatten() {
+        if heard.replace(device) != Some(device)
+            && let Some(device) = shared.registry.device_named(&entry.key.tenant, device)
+        {
+            device.touch(record.appended_at);
+        }
+    }
     if ids.null_count() == ids.len() {
         return;
     }

@@ -67,7 +67,7 @@ pub enum Verb {
     Sql(sql::Args),
     /// Devices: list, add, approve, refuse, tokens
     Device(device::Args),
-    /// Streams: list, create, approve, drop, follow
+    /// Streams: list, create, approve, refuse, drop, tail
     Stream(stream::Args),
     /// Schemas of streams: show, set
     Schema(schema::Args),

@@ -77,8 +77,7 @@ pub(crate) async fn run(
     let format = Format::accepted(&headers)?;
     if format == Format::Json {
         let rows = collect(&app, caller.tenant(), sql).await?;
-        let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
-        return Ok(Json(SqlRows { took_ms, ..rows }).into_response());
+        return Ok(Json(SqlRows { took_ms: took_ms(started), ..rows }).into_response());
     }
     let result = app.lake.query(caller.tenant(), sql).await.map_err(lake_problem)?;
     let body = Body::from_stream(encoded(format, result)?);
@@ -140,4 +139,9 @@ pub(crate) fn lake_problem(error: LakeError) -> Problem {
         other => other.code(),
     };
     Problem::by_class(error.class(), code, "run the query", &error)
+}
+
+/// Milliseconds since then, to the microsecond.
+pub(crate) fn took_ms(started: Instant) -> f64 {
+    started.elapsed().as_micros() as f64 / 1_000.0
 }

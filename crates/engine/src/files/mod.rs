@@ -54,6 +54,9 @@ pub struct RunStats {
     pub late: u64,
     /// Lines that could not be read.
     pub quarantined: u64,
+    /// What was wrong with the first of them, and where it stands.
+    #[serde(skip)]
+    pub first_quarantined: Option<String>,
     /// Rows of the SELECT or the last pipeline.
     pub rows_out: u64,
     pub wall_seconds: f64,

@@ -162,10 +162,13 @@ impl Program {
         let mut line_number = 1;
         while let Some(piece) = lines.next().map_err(io("read", source.path()))? {
             let quarantine = &mut self.quarantine;
-            let quarantined = &mut self.stats.quarantined;
+            let RunStats { quarantined, first_quarantined, .. } = &mut self.stats;
             let mut failure = None;
             decoder.decode_lines(&Origin::default(), piece, |index, line, rejection| {
                 *quarantined += 1;
+                first_quarantined.get_or_insert_with(|| {
+                    format!("line {} of `{name}`: {rejection}", line_number + index as u64)
+                });
                 if let Some(quarantine) = quarantine {
                     let written = quarantine.write(name, line_number + index as u64, line, &rejection);
                     failure = failure.take().or(written.err());

@@ -107,8 +107,10 @@ impl Engine {
             Statement::PausePipeline { name } => shared.pause(tenant, name).await,
             Statement::ResumePipeline { name } => shared.resume(tenant, name).await,
             Statement::ShowStreams => {
-                let streams = shared.streams.entries(tenant);
-                Ok(Outcome::Listing(streams.iter().map(|stream| stream.key.name.to_string()).collect()))
+                // Those of the hub itself are no tables.
+                let streams = shared.streams.entries(tenant).into_iter();
+                let names = streams.map(|stream| stream.key.name.to_string());
+                Ok(Outcome::Listing(names.filter(|name| !name.starts_with('_')).collect()))
             }
             Statement::ShowPipelines => self.listing(tenant, false).await,
             Statement::ShowAlerts => self.listing(tenant, true).await,

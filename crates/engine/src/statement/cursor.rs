@@ -190,6 +190,11 @@ impl<'a> Cursor<'a> {
         Ok((text, position(self.tokens[from].span.start)))
     }
 
+    /// Where the token at a mark begins.
+    pub(super) fn position(&self, mark: Mark) -> Position {
+        self.tokens.get(mark.0).map_or(Position::START, |token| position(token.span.start))
+    }
+
     /// The text between a mark and the last token taken.
     pub(super) fn text_since(&self, mark: Mark) -> String {
         self.text[self.token_start(mark.0)..self.token_end(self.next - 1)].to_owned()

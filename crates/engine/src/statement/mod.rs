@@ -194,6 +194,24 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>, ParseError> {
     }
 }
 
+/// The texts of the statements, each at its place: errors in them name the lines of the whole.
+pub fn split(sql: &str) -> Result<Vec<String>, ParseError> {
+    let mut cursor = Cursor::new(sql)?;
+    let mut texts = Vec::new();
+    loop {
+        while cursor.take_semicolon() {}
+        if cursor.is_at_end() {
+            return Ok(texts);
+        }
+        let start = cursor.mark();
+        statement(&mut cursor)?;
+        texts.push(cursor.position(start).place(&cursor.text_since(start)));
+        if !cursor.is_at_end() && !cursor.take_semicolon() {
+            return Err(cursor.expected("`;` or the end", None));
+        }
+    }
+}
+
 /// Reads a text that must hold exactly one statement.
 pub fn parse_one(sql: &str) -> Result<Statement, ParseError> {
     let mut statements = parse(sql)?;

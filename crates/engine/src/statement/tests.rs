@@ -77,6 +77,14 @@ fn several_statements_are_separated_by_semicolons_also_inside_strings() {
 }
 
 #[test]
+fn statements_are_split_where_they_stand() {
+    let sql = "SHOW STREAMS; -- two\n CREATE ALERT a AS\nSELECT ';' FROM s;";
+    let texts = split(sql).unwrap();
+    assert_eq!(texts, ["SHOW STREAMS", "\n CREATE ALERT a AS\nSELECT ';' FROM s"]);
+    assert!(split("SHOW STREAMS SHOW STREAMS").is_err());
+}
+
+#[test]
 fn the_spelling_of_flink_is_rewritten_in_place() {
     let flink =
         "SELECT device FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY device";

@@ -52,6 +52,16 @@ async fn an_id_is_forgotten_after_the_window() {
 }
 
 #[tokio::test]
+async fn a_start_knows_who_was_heard_just_before_the_end() {
+    let hub = Hub::new().await;
+    hub.say(TOPIC, r#"{"v":1}"#).await;
+    let heard = hub.device("d").last_seen();
+    assert!(heard.is_some());
+    let hub = hub.killed().await;
+    assert_eq!(hub.device("d").last_seen(), heard);
+}
+
+#[tokio::test]
 async fn a_start_reads_back_a_bounded_part_of_the_log() {
     let hub = Hub::with(Options { dedup_bytes_max: 1, ..options() }).await;
     for number in 0..200 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use bytes::Bytes;
-use springhouse_ingest::{Admission, Ingest, Message, Options, Outcome, QUARANTINE_STREAM};
+use springhouse_ingest::{Admission, Device, Ingest, Message, Options, Outcome, QUARANTINE_STREAM};
 use springhouse_log::{Kind, Log, MemoryLog, Offset, Record};
 use springhouse_meta::{Meta, SqliteMeta};
 use springhouse_model::{Clock, ManualClock, StreamKey, TenantId, Timestamp};
@@ -55,6 +55,15 @@ impl Hub {
     pub async fn restarted(self) -> Hub {
         self.ingest.close().await;
         Hub::over(self.options, self.meta, self.log, self.clock).await
+    }
+
+    /// The same after a kill: what the old door did not write down is lost.
+    pub async fn killed(self) -> Hub {
+        Hub::over(self.options, self.meta, self.log, self.clock).await
+    }
+
+    pub fn device(&self, id: &str) -> Arc<Device> {
+        self.ingest.registry().device(&TenantId::main(), &id.parse().unwrap()).unwrap()
     }
 
     pub fn message(&self, topic: &str, payload: &str) -> Message {

@@ -183,7 +183,9 @@ impl Buckets {
             let finite = |value: f64| value.is_finite().then_some(value);
             series.ts.push((self.start + place as i64 * self.step_us).div_euclid(1_000));
             series.min.push(finite(bucket.min));
-            series.avg.push(finite(bucket.sum / bucket.count as f64));
+            // A sum of equal numbers is off by a last bit, and a counter must not seem to run backwards.
+            let average = (bucket.sum / bucket.count as f64).max(bucket.min).min(bucket.max);
+            series.avg.push(finite(average));
             series.max.push(finite(bucket.max));
         }
         series

@@ -108,6 +108,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// MQTT 3.1.1 has no word for a refusal: the message is acknowledged and dropped (§3.3.5).
     fn refuse(&mut self, publish: &Publish) {
         self.shared.metrics.refused("publish_topic");
+        if !std::mem::replace(&mut self.has_been_refused, true) {
+            let session = self.client.session.id;
+            tracing::info!(
+                session,
+                "a publish to a topic that is not the client's own is refused; told once a connection"
+            );
+        }
+        tracing::debug!(topic = %publish.topic, "refused");
         if let Some(kind) = ack_of(publish.qos) {
             let ack = Ack { kind, packet_id: publish.packet_id, reason: reason::NOT_AUTHORIZED };
             self.batch.promise(Answer::Ack(ack));

@@ -90,6 +90,8 @@ pub(crate) struct Connection<S> {
     window_moved: bool,
     /// The door could not take a message: the client has to repeat it.
     is_interrupted: bool,
+    /// The log says so once.
+    has_been_refused: bool,
 }
 
 /// Serves one byte stream until it ends. The connection was admitted by [`Shared::admit_peer`].
@@ -217,6 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             waits_for_room: false,
             window_moved: true,
             is_interrupted: false,
+            has_been_refused: false,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod paths;
 pub mod showcase;
 mod tls;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ impl Hub {
     }
 
     /// Prints the link by which the first person names himself, while there is nobody.
-    pub async fn print_setup_link(&self) -> anyhow::Result<()> {
+    pub async fn print_setup_link(&self, data: &Path) -> anyhow::Result<()> {
         if self.meta.persons_exist().await? {
             return Ok(());
         }
@@ -78,7 +79,8 @@ impl Hub {
         let link =
             self.meta.create_link(&TenantId::main(), LinkPurpose::Setup, from_now(SETUP_LINK_AGE)).await?;
         println!(
-            "Nobody can sign in yet. This link is good once, for a day (a new one: springhouse link):\n\n  {}\n",
+            "Nobody can sign in yet. This link is good once, for a day (a new one: springhouse link --data {}):\n\n  {}\n",
+            data.display(),
             welcome(&page, link.expose())
         );
         Ok(())

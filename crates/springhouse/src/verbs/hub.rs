@@ -37,8 +37,9 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         // From here on a signal ends the hub in order, even while it opens.
         let asked_to_end = runtime::asked_to_end();
         tokio::pin!(asked_to_end);
+        let data = settings.data.clone();
         let mut hub = Hub::open(settings).await?;
-        hub.print_setup_link().await?;
+        hub.print_setup_link(&data).await?;
         let reason = tokio::select! {
             signal = &mut asked_to_end => signal?,
             failure = hub.failed() => return hub.end_failed(failure).await,

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::sql::{print_answer, text_or_stdin};
+use super::sql::{print_answer, statements, text_or_stdin};
 use crate::client::{Client, Connection, path_part};
 use crate::table;
 
@@ -13,7 +13,8 @@ exactly, and its results depend on the data alone.";
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  springhouse pipeline preview 'SELECT device, avg(power) AS watts FROM TUMBLE(meter, INTERVAL 1 MINUTE) GROUP BY device'
+  springhouse pipeline preview 'SELECT device, avg(power) AS watts FROM TUMBLE(meter, ts, INTERVAL 1 MINUTE)
+      GROUP BY device, window_start, window_end'
   springhouse pipeline create - < pipelines/meter_1m.sql
   springhouse pipeline pause meter_1m";
 
@@ -35,7 +36,7 @@ enum Action {
     List,
     /// One pipeline with its SQL
     Show { name: String },
-    /// Create a pipeline or an alert from its statement, `-` for standard input
+    /// Create pipelines and alerts from their statements, `-` for standard input
     Create { sql: String },
     /// Run a query over the last minutes without creating anything
     Preview {
@@ -80,9 +81,11 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         }
         Action::Show { name } => table::print_json(&client.get(&of(&name))?)?,
         Action::Create { sql } => {
-            let answer = client.post("/pipelines", &json!({ "sql": text_or_stdin(&sql)? }))?;
-            let name = answer.get("name").and_then(Value::as_str).unwrap_or("it");
-            println!("`{name}` is running");
+            for statement in statements(&sql)? {
+                let answer = client.post("/pipelines", &json!({ "sql": statement }))?;
+                let name = answer.get("name").and_then(Value::as_str).unwrap_or("it");
+                println!("`{name}` is running");
+            }
         }
         Action::Preview { sql, minutes, limit } => {
             let body = json!({ "sql": text_or_stdin(&sql)?, "minutes": minutes, "limit": limit });

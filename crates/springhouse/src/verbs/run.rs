@@ -58,9 +58,10 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         sql,
         from: args.from,
         to,
-        quarantine: args.quarantine,
+        quarantine: args.quarantine.clone(),
         watermark_delay_us: args.watermark_seconds.map(|seconds| (seconds * 1e6) as i64),
     };
+    let keeps_quarantine = args.quarantine.is_some();
     let spinner = spinner(results_on_stdout);
     let ran = files::run(&options);
     spinner.finish_and_clear();
@@ -70,6 +71,12 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         }
         other => other.into(),
     })?;
+    if let (Some(first), false) = (&stats.first_quarantined, keeps_quarantine) {
+        eprintln!(
+            "{} lines did not fit and were left out, the first: {first}\nhint: --quarantine FILE keeps them with their reasons",
+            stats.quarantined
+        );
+    }
     if args.stats {
         let line = serde_json::to_string(&stats).context("cannot write the statistics")?;
         // With the result on standard output the statistics are not part of it.

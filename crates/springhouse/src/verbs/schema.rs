@@ -25,9 +25,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The schema of a stream with its versions
-    Show { stream: String },
-    /// Make a JSON Schema file the next version of a stream's schema
+    /// The JSON Schema of a stream, as `set` takes it
+    Show {
+        stream: String,
+        /// All versions, with their columns
+        #[arg(long)]
+        versions: bool,
+    },
+    /// Make a JSON Schema file the next version of a stream's schema; `-` for standard input
     Set { stream: String, file: PathBuf },
 }
 
@@ -35,7 +40,10 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let client = Client::new(&args.connection)?;
     let of = |stream: &str| format!("/streams/{}/schema", path_part(stream));
     match args.action {
-        Action::Show { stream } => table::print_json(&client.get(&of(&stream))?)?,
+        Action::Show { stream, versions } => {
+            let all = client.get(&of(&stream))?;
+            table::print_json(all.get("json_schema").filter(|_| !versions).unwrap_or(&all))?;
+        }
         Action::Set { stream, file } => {
             let answer = client.put(&of(&stream), &read_json(&file)?)?;
             let version = answer.get("version").or_else(|| answer.get("schema_version"));
@@ -49,7 +57,11 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
 
 /// A file that must hold JSON.
 pub fn read_json(path: &PathBuf) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let read = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text = read.with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::Usage(format!("`{}` is not JSON: {error}", path.display())).into())
 }

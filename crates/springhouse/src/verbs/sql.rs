@@ -4,12 +4,13 @@ use std::io::{self, Read};
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use springhouse_engine::statement;
 
 use crate::client::{Client, Connection};
 use crate::table;
 
 const LONG: &str = "\
-Sends one SQL statement to a hub. A stream is a table of its own name with the columns ts, device, site and its \
+Sends SQL to a hub: a question, or statements with `;` between them, which are carried out one after the other. A stream is a table of its own name with the columns ts, device, site and its \
 properties; `devices` and `twin` (last values) are tables too. Statements that change something (CREATE PIPELINE, \
 CREATE ALERT, …) need a token with scope write.";
 
@@ -22,7 +23,7 @@ EXAMPLES
 #[derive(Debug, clap::Args)]
 #[command(long_about = LONG, after_long_help = EXAMPLES)]
 pub struct Args {
-    /// The statement, or `-` for standard input
+    /// The statements, or `-` for standard input
     query: String,
     /// Form of the result; all but `table` and `json` are passed through as they come
     #[arg(long, value_enum, default_value_t)]
@@ -44,14 +45,18 @@ enum Format {
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let client = Client::new(&args.connection)?;
-    let body = json!({ "query": text_or_stdin(&args.query)? });
-    let accept = match args.format {
+    statements(&args.query)?.iter().try_for_each(|statement| ask(&client, statement, args.format))
+}
+
+fn ask(client: &Client, statement: &str, format: Format) -> anyhow::Result<()> {
+    let body = json!({ "query": statement });
+    let accept = match format {
         Format::Table | Format::Json => "application/json",
         Format::Ndjson => "application/x-ndjson",
         Format::Csv => "text/csv",
         Format::Arrow => "application/vnd.apache.arrow.stream",
     };
-    match args.format {
+    match format {
         Format::Table => print_answer(&client.post("/sql", &body)?),
         Format::Json => Ok(table::print_json(&client.post("/sql", &body)?)?),
         Format::Ndjson | Format::Csv | Format::Arrow => {
@@ -79,8 +84,16 @@ pub fn print_answer(answer: &Value) -> anyhow::Result<()> {
     let truncated = answer.get("truncated").and_then(Value::as_bool).unwrap_or(false);
     let note = if truncated { ", more were left off; hint: --format csv gives all" } else { "" };
     let took = answer.get("took_ms").map(|ms| format!(" in {ms} ms")).unwrap_or_default();
-    eprintln!("{} rows{took}{note}", rows.len());
+    let noun = if rows.len() == 1 { "row" } else { "rows" };
+    eprintln!("{} {noun}{took}{note}", rows.len());
     Ok(())
+}
+
+/// The statements of an argument or, when it is `-`, of standard input. What cannot be read is passed on whole: the hub
+/// says what is wrong with it.
+pub fn statements(argument: &str) -> anyhow::Result<Vec<String>> {
+    let text = text_or_stdin(argument)?;
+    Ok(statement::split(&text).ok().filter(|texts| !texts.is_empty()).unwrap_or_else(|| vec![text]))
 }
 
 /// The argument itself, or standard input when it is `-`.

@@ -48,6 +48,8 @@ enum Action {
     },
     /// Let a waiting stream in
     Approve { stream: String },
+    /// Turn a stream away: what comes for it goes to quarantine
+    Refuse { stream: String },
     /// Remove a stream with its rows
     Drop { stream: String },
     /// Follow rows as they come, one JSON object a line, until interrupted
@@ -102,6 +104,10 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Approve { stream } => {
             client.post(&format!("{}/approve", of(&stream)), &json!({}))?;
             println!("`{stream}` is approved");
+        }
+        Action::Refuse { stream } => {
+            client.post(&format!("{}/refuse", of(&stream)), &json!({}))?;
+            println!("`{stream}` is refused");
         }
         Action::Drop { stream } => {
             client.delete(&of(&stream))?;
