@@ -44,6 +44,24 @@ async fn files_of_other_days_are_not_read() {
 }
 
 #[tokio::test]
+async fn a_file_is_read_for_the_rows_at_either_end_of_it() {
+    let world = World::new().await.with_meter().await;
+    let lake = world.lake().await;
+    world.append("meter", &[row(0, "a", 1.0), row(60, "b", 2.0), row(120, "c", 3.0)]).await;
+    lake.flush().await.unwrap();
+    for (filter, found) in [
+        ("ts < '2026-01-01T12:00:30Z'", "1.0"),
+        ("ts <= '2026-01-01T12:00:00Z'", "1.0"),
+        ("ts > '2026-01-01T12:01:30Z'", "3.0"),
+        ("ts = '2026-01-01T12:01:00Z'", "2.0"),
+        ("device < 'b'", "1.0"),
+        ("device > 'b'", "3.0"),
+    ] {
+        assert_eq!(ask(&lake, &format!("SELECT power FROM meter WHERE {filter}")).await, [found], "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn files_without_the_device_are_not_read() {
     let world = World::new().await.with_meter().await;
     let lake = three_days(&world).await;

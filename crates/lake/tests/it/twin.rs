@@ -1,5 +1,7 @@
 //! Last values: the newest event counts, whatever the order of arrival, and after a restart.
 
+use std::time::Duration;
+
 use serde_json::json;
 use springhouse_lake::{Lake, Latest};
 use springhouse_meta::{Approval, NewDevice, Seen};
@@ -22,6 +24,9 @@ async fn power(world: &World, lake: &Lake) -> (serde_json::Value, i64) {
     let latest = latest(world, lake, "a").await.remove(0);
     (latest.value, (latest.ts.micros() - at(0).micros()) / 1_000_000)
 }
+
+/// What is waited for comes within milliseconds, or never.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn the_newest_event_counts_not_the_newest_arrival() {
@@ -76,6 +81,23 @@ async fn last_values_survive_a_restart_in_order_or_not() {
         world.meter(11, "a", 3.5).await;
         assert_eq!(power(&world, &lake).await, (json!(3.5), 11));
     }
+}
+
+#[tokio::test]
+async fn a_value_is_written_down_each_time_it_changes() {
+    let mut world = World::new().await.with_meter().await;
+    world.options.twin_every = Duration::from_millis(1);
+    let lake = world.lake().await;
+    for (second, value) in [(10, 1.5), (11, 2.5), (12, 3.5)] {
+        world.meter(second, "a", value).await;
+        let written = async {
+            while world.meta.twin_load().await.unwrap().iter().all(|row| row.value != json!(value)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, written).await.expect("the value comes to meta");
+    }
+    drop(lake);
 }
 
 #[tokio::test]
