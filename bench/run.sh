@@ -6,4 +6,4 @@ target="${CARGO_TARGET_DIR:-$HOME/.cache/springhouse/target}"
 ulimit -n "$(ulimit -Hn)"
 CARGO_TARGET_DIR="$target/bench" cargo build --release --quiet --manifest-path bench/Cargo.toml
 exec "$target/bench/release/springhouse-bench" --springhouse "$target/release/springhouse" \
-  --out docs/benchmarks.md "$@"
+  --out docs/benchmarks.md --recipe "make bench${*:+ ARGS=\"$*\"}" "$@"

@@ -60,6 +60,9 @@ struct Arguments {
     /// Size of the log over which a killed hub is started again; the scratch folder needs twice as much.
     #[arg(long, default_value_t = 10)]
     log_gb: u64,
+    /// What a person types to get this report, for its head.
+    #[arg(long, default_value = "springhouse-bench")]
+    recipe: String,
     /// Markdown file to write.
     #[arg(long)]
     out: Option<PathBuf>,

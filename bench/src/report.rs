@@ -19,7 +19,7 @@ impl Report {
             "# Benchmarks\n\nWritten by `make bench`. Each table was measured in one run on one machine, the hub and its peers one after the \
              other; compare rows of one table, not tables of two machines.\n\n",
         );
-        writeln!(text, "- command: `{}`", command())?;
+        writeln!(text, "- command: `{}`", arguments.recipe)?;
         writeln!(text, "- date: {}", first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"]))?;
         writeln!(text, "- machine: {} × {}", cores(), cpu_model())?;
         writeln!(text, "- kernel: {}", first_line("uname", &["-sr"]))?;
@@ -62,16 +62,6 @@ impl Report {
 pub fn percentile(sorted: &[u64], share: f64) -> u64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(0)
-}
-
-/// What a person types to get this report.
-fn command() -> String {
-    // bench/run.sh puts the paths of program and report in front.
-    let own: Vec<String> = std::env::args().skip(5).collect();
-    match own.is_empty() {
-        true => "make bench".to_owned(),
-        false => format!("make bench ARGS=\"{}\"", own.join(" ")),
-    }
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> String {

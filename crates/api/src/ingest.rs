@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use springhouse_ingest::{IngestError, Message, Outcome};
+use springhouse_ingest::{IngestError, MESSAGE_ID_BYTES_MAX, Message, Outcome, is_message_id};
 use springhouse_model::{DeviceId, StreamName};
 use springhouse_policy::{Principal, Scope};
 use utoipa::ToSchema;
@@ -19,7 +19,6 @@ use crate::state::App;
 
 /// Names one delivery, so that a repeated one is recognized.
 const MESSAGE_ID: &str = "message-id";
-const MESSAGE_ID_BYTES_MAX: usize = 128;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Delivered {
@@ -81,7 +80,7 @@ fn too_large(bytes_max: usize) -> Problem {
 fn message_id(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     let Some(value) = headers.get(MESSAGE_ID) else { return Ok(None) };
     match value.to_str() {
-        Ok(id) if !id.is_empty() && id.len() <= MESSAGE_ID_BYTES_MAX => Ok(Some(Arc::from(id))),
+        Ok(id) if is_message_id(id) => Ok(Some(Arc::from(id))),
         _ => {
             let detail = format!("`Message-Id` has 1 to {MESSAGE_ID_BYTES_MAX} printable ASCII characters");
             Err(Problem::bad_request("invalid_message_id", detail))

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::dedup::{Memory, Window, second_of};
-use crate::message::{Message, Outcome, Refusal};
+use crate::message::{Message, Outcome, Refusal, is_message_id};
 use crate::numbers::{Numbers, Stats, Tally};
 use crate::quarantine::Held;
 use crate::registry::{Device, Registry, Stream};
@@ -346,7 +346,8 @@ impl Shared {
             return self.hold(&mut state.queue, visit, message, Place::of(stream, device), rejection);
         }
         // Locked from the question to the answer, so that of two deliveries at once only one gets in.
-        let mut window = message.id.as_deref().map(|id| (self.memory.hash(id), device.window.lock()));
+        let id = message.id.as_deref().filter(|id| is_message_id(id));
+        let mut window = id.map(|id| (self.memory.hash(id), device.window.lock()));
         let second = second_of(self.clock_second(message));
         if window.as_ref().is_some_and(|(hash, window)| window.has(&self.memory, *hash, second)) {
             return Step::Done(Outcome::Duplicate);
@@ -361,7 +362,7 @@ impl Shared {
                     device: Some(device.id.as_str()),
                     site: own.or(visit.who.site.as_ref()).map(SiteId::as_str),
                     received: Some(message.received),
-                    id: message.id.as_deref(),
+                    id,
                     partition: device.partition.0,
                 };
                 slot.decoder.decode(&origin, &message.payload)

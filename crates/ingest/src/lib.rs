@@ -32,7 +32,7 @@ mod spans;
 
 pub use door::Ingest;
 pub use error::{IngestError, RegistryError};
-pub use message::{Message, Outcome, Refusal};
+pub use message::{MESSAGE_ID_BYTES_MAX, Message, Outcome, Refusal, is_message_id};
 pub use numbers::Stats;
 pub use options::{Admission, Options};
 pub use quarantine::QUARANTINE_STREAM;

@@ -7,6 +7,14 @@ use bytestring::ByteString;
 use springhouse_model::{DeviceId, Timestamp};
 use springhouse_schema::Reason;
 
+/// Longest id of a message, in bytes.
+pub const MESSAGE_ID_BYTES_MAX: usize = 128;
+
+/// Whether a text can name a message: one that says nothing must not make all others its repetition.
+pub fn is_message_id(text: &str) -> bool {
+    (1..=MESSAGE_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 /// One publish, as a gateway received it.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -16,7 +24,7 @@ pub struct Message {
     pub topic: ByteString,
     pub payload: Bytes,
     pub received: Timestamp,
-    /// Repeated deliveries of a device carry the same id.
+    /// Repeated deliveries of a device carry the same id. One that [cannot name a message](is_message_id) counts as none.
     pub id: Option<Arc<str>>,
     /// A session-journal event that has to be durable together with the reading, or not at all.
     pub journal: Option<Bytes>,

@@ -112,8 +112,8 @@ struct Searched {
     bytes: u64,
 }
 
-/// Fills the windows from the log's tail, and notes when devices were heard, which meta learns only now and then. Goes backwards in growing blocks until the age, or a bound, is reached: a
-/// start stays short however large the log is.
+/// Fills the windows from the log's tail, and notes when devices were heard, which meta learns only now and then. Goes
+/// backwards in growing blocks until the age, or a bound, is reached: a start stays short however large the log is.
 async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     let age = i64::try_from(shared.options.dedup_age.as_micros()).unwrap_or(i64::MAX);
     let oldest = Timestamp(shared.clock.now().micros().saturating_sub(age));

@@ -180,32 +180,29 @@ impl Select {
 
 /// Reads the statements of a text, separated by `;`.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, ParseError> {
-    let mut cursor = Cursor::new(sql)?;
-    let mut statements = Vec::new();
-    loop {
-        while cursor.take_semicolon() {}
-        if cursor.is_at_end() {
-            return Ok(statements);
-        }
-        statements.push(statement(&mut cursor)?);
-        if !cursor.is_at_end() && !cursor.take_semicolon() {
-            return Err(cursor.expected("`;` or the end", None));
-        }
-    }
+    each(sql, |_, _, statement| statement)
 }
 
 /// The texts of the statements, each at its place: errors in them name the lines of the whole.
 pub fn split(sql: &str) -> Result<Vec<String>, ParseError> {
+    each(sql, |cursor, start, _| cursor.position(start).place(&cursor.text_since(start)))
+}
+
+/// What `take` makes of each statement; the cursor stands behind it.
+fn each<T>(
+    sql: &str,
+    take: impl Fn(&Cursor<'_>, cursor::Mark, Statement) -> T,
+) -> Result<Vec<T>, ParseError> {
     let mut cursor = Cursor::new(sql)?;
-    let mut texts = Vec::new();
+    let mut taken = Vec::new();
     loop {
         while cursor.take_semicolon() {}
         if cursor.is_at_end() {
-            return Ok(texts);
+            return Ok(taken);
         }
         let start = cursor.mark();
-        statement(&mut cursor)?;
-        texts.push(cursor.position(start).place(&cursor.text_since(start)));
+        let statement = statement(&mut cursor)?;
+        taken.push(take(&cursor, start, statement));
         if !cursor.is_at_end() && !cursor.take_semicolon() {
             return Err(cursor.expected("`;` or the end", None));
         }

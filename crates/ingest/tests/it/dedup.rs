@@ -52,6 +52,16 @@ async fn an_id_is_forgotten_after_the_window() {
 }
 
 #[tokio::test]
+async fn what_cannot_name_a_message_makes_none_a_repetition() {
+    let hub = Hub::new().await;
+    for id in ["", &"x".repeat(129), "a\nb"] {
+        let message = with_id(hub.message(TOPIC, r#"{"v":1}"#), id);
+        assert_eq!(hub.send(&[message.clone(), message]).await, vec![Outcome::Accepted { rows: 1 }; 2]);
+    }
+    assert_eq!(hub.texts("s", "_id"), vec![None; 6]);
+}
+
+#[tokio::test]
 async fn a_start_knows_who_was_heard_just_before_the_end() {
     let hub = Hub::new().await;
     hub.say(TOPIC, r#"{"v":1}"#).await;

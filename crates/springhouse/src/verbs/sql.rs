@@ -10,9 +10,10 @@ use crate::client::{Client, Connection};
 use crate::table;
 
 const LONG: &str = "\
-Sends SQL to a hub: a question, or statements with `;` between them, which are carried out one after the other. A stream is a table of its own name with the columns ts, device, site and its \
-properties; `devices` and `twin` (last values) are tables too. Statements that change something (CREATE PIPELINE, \
-CREATE ALERT, …) need a token with scope write.";
+Sends SQL to a hub: a question, or statements with `;` between them, which are carried out one after the other. A \
+stream is a table of its own name with the columns ts, device, site and its properties; `devices` and `twin` (last \
+values) are tables too. Statements that change something (CREATE PIPELINE, CREATE ALERT, …) need a token with scope \
+write.";
 
 const EXAMPLES: &str = "\
 EXAMPLES
