@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use springhouse_engine::Engine;
+use springhouse_engine::{Engine, Threads};
 use springhouse_ingest::Ingest;
 use springhouse_lake::Lake;
 use springhouse_log::Log;
@@ -24,6 +24,8 @@ use crate::routes::Needs;
 
 /// Passwords that are hashed at the same time: each takes a core and tens of MiB.
 const HASHING_MAX: usize = 2;
+/// Threads of the tails, apart from the gateway's: their filters are anybody's who may read.
+const LIVE_THREADS: usize = 2;
 
 /// The parts of the hub that the API speaks for, as the binary has wired them.
 pub struct Parts {
@@ -63,6 +65,8 @@ pub struct Inner {
     pub(crate) hashing: Semaphore,
     pub(crate) needs: Needs,
     pub(crate) pulse: Pulse,
+    /// On which tails filter their rows.
+    pub(crate) live: Threads,
     request_ids: RequestIds,
     started: AtomicBool,
     tails: AtomicUsize,
@@ -76,14 +80,15 @@ impl Deref for App {
 }
 
 impl App {
-    pub fn new(parts: Parts) -> App {
+    pub fn new(parts: Parts) -> std::io::Result<App> {
         let started_at = parts.clock.now();
-        App(Arc::new(Inner {
+        Ok(App(Arc::new(Inner {
             callers: Callers::new(Arc::clone(&parts.meta)),
             attempts: Attempts::default(),
             hashing: Semaphore::new(HASHING_MAX),
             needs: Needs::new(),
             pulse: Pulse::start(Arc::clone(&parts.log), Arc::clone(&parts.clock), parts.shutdown.clone()),
+            live: Threads::new("live", LIVE_THREADS)?,
             request_ids: RequestIds::new(started_at.micros().unsigned_abs()),
             started: AtomicBool::new(true),
             tails: AtomicUsize::new(0),
@@ -98,7 +103,7 @@ impl App {
             metrics: parts.metrics,
             shutdown: parts.shutdown,
             options: parts.options,
-        }))
+        })))
     }
 
     /// Whether `/readyz` may say yes; the binary sets it when pipelines and gateway are up.

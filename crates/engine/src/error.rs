@@ -4,6 +4,8 @@ use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use springhouse_model::ErrorClass;
 
+use crate::TimeOver;
+
 /// A fault in the rows' way through the operators.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -27,6 +29,15 @@ fn message(error: &DataFusionError) -> String {
 }
 
 impl RunError {
+    /// The computation was given up because it took too long.
+    pub fn time_over(&self) -> Option<TimeOver> {
+        let RunError::Evaluate(error) = self else { return None };
+        match error.find_root() {
+            DataFusionError::External(source) => source.downcast_ref::<TimeOver>().copied(),
+            _ => None,
+        }
+    }
+
     pub fn class(&self) -> ErrorClass {
         match self {
             RunError::Evaluate(_) => ErrorClass::User,

@@ -1,6 +1,7 @@
 //! A condition on the rows of a stream, for those who watch it live.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
@@ -18,14 +19,19 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::bounded::bounded;
 use crate::plan::{self, Catalog, PlanError};
-use crate::{RunError, depth};
+use crate::{Deadline, RunError, depth};
 
 /// `power > 10 AND device LIKE 'plug-%'`, ready for batches of one schema.
 #[derive(Clone, Debug)]
 pub struct RowFilter {
     predicate: Arc<dyn PhysicalExpr>,
+    deadline: Deadline,
 }
+
+/// For one batch. Who watches live wants to see rows, not to compute.
+const TIME_MAX: Duration = Duration::from_millis(500);
 
 impl RowFilter {
     pub fn compile(schema: &SchemaRef, text: &str) -> Result<RowFilter, PlanError> {
@@ -35,18 +41,22 @@ impl RowFilter {
         plan::check_expression(&expr)?;
         check_single_row(&expr)?;
         let context = SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build();
-        let expr = ExprSimplifier::new(context).coerce(expr, &columns)?;
-        let props = ExecutionProps::new();
+        let expr = bounded(ExprSimplifier::new(context).coerce(expr, &columns)?)?;
+        let deadline = Deadline::within(TIME_MAX);
+        let mut options = plan::session().config_options().as_ref().clone();
+        deadline.put_into(&mut options);
+        let props = ExecutionProps { config_options: Some(Arc::new(options)), ..ExecutionProps::new() };
         let predicate = create_physical_expr(&expr, &columns, &props, &PhysicalPlanningContext::default())?;
         match predicate.data_type(schema)? {
-            DataType::Boolean => Ok(RowFilter { predicate }),
+            DataType::Boolean => Ok(RowFilter { predicate, deadline }),
             other => Err(PlanError::new(format!("a filter is true or false, this is {other}"))
                 .with_hint("compare something: power > 10")),
         }
     }
 
-    /// The rows for which the condition is true.
+    /// The rows for which the condition is true. Computes for half a second at most.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, RunError> {
+        self.deadline.restart();
         let keep = self.predicate.evaluate(batch)?.into_array(batch.num_rows())?;
         let Some(keep) = keep.as_boolean_opt() else {
             return Err(RunError::State { what: "a predicate is not boolean" });
@@ -122,6 +132,22 @@ mod tests {
         check("device LIKE 'a%' OR upper(device) = 'B'", 2);
         check("true", 3);
         check("power BETWEEN 1 AND 6", 1);
+    }
+
+    #[test]
+    fn what_would_compute_for_minutes_is_given_up() {
+        let texts: StringArray = (0..4_000).map(|_| Some("x".repeat(4_000))).collect();
+        let batch = RecordBatch::try_from_iter([("device", Arc::new(texts) as _)]).unwrap();
+        let check = |text: &str, expected: &str| {
+            let filter = RowFilter::compile(batch.schema_ref(), text).unwrap();
+            let error = filter.apply(&batch).map(|_| ()).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        // 4,000 tables of 16 million entries take far longer than half a second.
+        check("levenshtein(device, reverse(device)) > 0", "took longer");
+        check("levenshtein(device || device, device || device) > 0", "such long texts");
+        check("octet_length(repeat(device, 300)) > 0", "a text of 1200000 bytes, at most 1048576");
+        check("octet_length(repeat(device, 100)) > 0", "for some thousand rows");
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //!
 //! What comes out depends on the rows alone: not on batch sizes, restarts or the clock.
 
+mod bounded;
 mod depth;
 mod error;
+mod expansion;
 pub mod files;
 pub mod filter;
 pub mod history;
@@ -18,15 +20,19 @@ pub mod pipeline;
 pub mod plan;
 pub mod statement;
 mod target;
+mod threads;
 
 use springhouse_model::StreamName;
 use springhouse_schema::{Field, Schema};
 
+pub use bounded::{BoundFunctions, Deadline, TimeOver};
 pub use depth::nesting;
 pub use error::RunError;
+pub use expansion::check_expansion;
 pub use hub::{Engine, EngineError, Options, Outcome, PipelineStatus, Preview, RunState, Streams};
 pub use pipeline::{Emitted, Pipeline};
 pub use plan::{Catalog, Plan, PlanError, StreamTable};
+pub use threads::{Interrupted, Task, Threads};
 
 /// The stream that takes the rows of an alert rule: `alerts.<name>`.
 pub fn alert_stream(name: &StreamName) -> Result<StreamName, PlanError> {

@@ -4,13 +4,14 @@
 //! fall into the same commit or into a later one in their order. While a commit is encoded and synced, the shards
 //! fill the next; commits are written one after the other.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 
 use arrow::error::ArrowError;
 use springhouse_frame::FrameError;
 use springhouse_log::{Append, LogError};
 use springhouse_model::CommitId;
+use tokio::sync::oneshot;
 
 use crate::door::{Shared, Stop};
 use crate::quarantine::{self, Held};
@@ -23,7 +24,33 @@ const INLINE_BYTES_MAX: usize = 64 << 10;
 /// Payload of one append. The log takes 16 MiB; commits that are larger are split between shards.
 const APPEND_BYTES: usize = 8 << 20;
 
-pub(crate) async fn run(shared: Arc<Shared>) {
+/// A thread for encoding large commits. It is nobody else's: whatever keeps the threads of other work busy, readings
+/// are taken in.
+pub(crate) struct Encoder(mpsc::Sender<Job>);
+
+type Job = (Vec<Queue>, oneshot::Sender<Result<Vec<Vec<Append>>, EncodeError>>);
+
+impl Encoder {
+    /// The thread ends with its owner.
+    pub fn start() -> std::io::Result<Encoder> {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::Builder::new().name("encoder".to_owned()).spawn(move || {
+            for (queues, answer) in jobs {
+                // Nobody waits for it when the door was dropped.
+                let _ = answer.send(encode(queues));
+            }
+        })?;
+        Ok(Encoder(sender))
+    }
+
+    async fn encode(&self, queues: Vec<Queue>) -> Result<Vec<Vec<Append>>, EncodeError> {
+        let (answer, encoded) = oneshot::channel();
+        self.0.send((queues, answer)).map_err(|_| EncodeError::Ended)?;
+        encoded.await.map_err(|_| EncodeError::Ended)?
+    }
+}
+
+pub(crate) async fn run(shared: Arc<Shared>, encoder: Encoder) {
     let mut closing = shared.closing.subscribe();
     loop {
         let ends = tokio::select! {
@@ -34,7 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         // to run, this takes no time.
         tokio::task::yield_now().await;
         let (commit, queues) = shared.cut();
-        match shared.write(queues).await {
+        match shared.write(&encoder, queues).await {
             Ok(()) => shared.durable.send_modify(|durable| durable.commit = commit),
             Err(stop) => {
                 shared.fail(stop);
@@ -53,6 +80,9 @@ enum EncodeError {
     Arrow(#[from] ArrowError),
     #[error("cannot encode a frame")]
     Frame(#[from] FrameError),
+    /// By a fault that it has reported itself.
+    #[error("the thread that encodes has ended")]
+    Ended,
 }
 
 impl Shared {
@@ -70,7 +100,7 @@ impl Shared {
         (commit, queues)
     }
 
-    async fn write(&self, queues: Vec<Queue>) -> Result<(), Stop> {
+    async fn write(&self, encoder: &Encoder, queues: Vec<Queue>) -> Result<(), Stop> {
         if queues.is_empty() {
             return Ok(());
         }
@@ -78,7 +108,7 @@ impl Shared {
         self.numbers.queue(bytes);
         let encoded = match bytes <= INLINE_BYTES_MAX {
             true => encode(queues),
-            false => tokio::task::spawn_blocking(|| encode(queues)).await.map_err(|_| Stop::Closed)?,
+            false => encoder.encode(queues).await,
         };
         let appends = encoded.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a commit cannot be encoded");

@@ -33,14 +33,17 @@ pub enum IngestError {
     },
     #[error("cannot encode rows")]
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot start the thread that encodes")]
+    Threads(#[source] std::io::Error),
 }
 
 impl IngestError {
     pub fn class(&self) -> ErrorClass {
         match self {
-            IngestError::Full { .. } | IngestError::Poisoned { .. } | IngestError::Closed => {
-                ErrorClass::Environment
-            }
+            IngestError::Full { .. }
+            | IngestError::Poisoned { .. }
+            | IngestError::Closed
+            | IngestError::Threads(_) => ErrorClass::Environment,
             IngestError::Registry(error) => error.class(),
             IngestError::Log(error) => error.class(),
             IngestError::Meta(error) => error.class(),

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arrow::array::{Array, cast::AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
 use parking_lot::Mutex;
 use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
 use springhouse_meta::Meta;
-use springhouse_model::{Clock, Durable, Timestamp};
+use springhouse_model::{Clock, Durable, TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN};
 use tokio::sync::{Notify, watch};
 
+use crate::commit::Encoder;
 use crate::dedup::{Memory, second_of};
 use crate::door::{Shared, Stop};
 use crate::numbers::Numbers;
@@ -57,8 +59,9 @@ impl Ingest {
             options,
         });
         remember_ids(&shared).await?;
+        let encoder = Encoder::start().map_err(IngestError::Threads)?;
         let tasks = vec![
-            tokio::spawn(commit::run(Arc::clone(&shared))),
+            tokio::spawn(commit::run(Arc::clone(&shared), encoder)),
             tokio::spawn(inbox::run(Arc::clone(&shared))),
             tokio::spawn(write_seen(Arc::clone(&shared))),
         ];
@@ -150,36 +153,49 @@ async fn ids_between(
         if records.is_empty() {
             break;
         }
-        for record in records.iter().filter(|record| record.offset < end) {
+        // Each is given back before the next: what is decoded can be far larger than what was read.
+        for record in records.into_iter().filter(|record| record.offset < end) {
             searched.records += 1;
             searched.rows += record.rows();
-            searched.bytes += record.payload.len() as u64;
-            ids_of(shared, record, &mut found);
+            searched.bytes += ids_of(shared, &record, &mut found).max(record.payload.len() as u64);
         }
     }
     Ok(found)
 }
 
-fn ids_of(shared: &Shared, record: &Record, found: &mut Vec<Found>) {
-    let Some(entry) = shared.registry.by_id(record.stream) else { return };
+/// Adds the ids of a record to those that were found; returns how many bytes were decoded for them.
+fn ids_of(shared: &Shared, record: &Record, found: &mut Vec<Found>) -> u64 {
+    let Some(entry) = shared.registry.by_id(record.stream) else { return 0 };
     if record.kind != Kind::Readings || record.producer.is_some() {
-        return;
+        return 0;
     }
-    let batch = match record.batch() {
-        Ok(batch) => batch,
+    match record.batch() {
+        Ok(batch) => {
+            note_ids(shared, &entry.key.tenant, record.appended_at, &batch, found);
+            batch.get_array_memory_size() as u64
+        }
         Err(error) => {
             tracing::warn!(%error, offset = %record.offset, "cannot decode a record for its message ids");
-            return;
+            0
         }
-    };
+    }
+}
+
+fn note_ids(
+    shared: &Shared,
+    tenant: &TenantId,
+    appended_at: Timestamp,
+    batch: &RecordBatch,
+    found: &mut Vec<Found>,
+) {
     let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
     let (Some(devices), Some(ids)) = (text(DEVICE_COLUMN), text(ID_COLUMN)) else { return };
     let mut heard = None;
     for device in devices.iter().flatten() {
         if heard.replace(device) != Some(device)
-            && let Some(device) = shared.registry.device_named(&entry.key.tenant, device)
+            && let Some(device) = shared.registry.device_named(tenant, device)
         {
-            device.touch(record.appended_at);
+            device.touch(appended_at);
         }
     }
     if ids.null_count() == ids.len() {
@@ -194,9 +210,9 @@ fn ids_of(shared: &Shared, record: &Record, found: &mut Vec<Found>) {
         if last.replace(ids.value(row)) == Some(ids.value(row)) {
             continue;
         }
-        if let Some(device) = shared.registry.device_named(&entry.key.tenant, devices.value(row)) {
-            let arrival = received.map_or(record.appended_at, |column| Timestamp(column.value(row)));
-            let second = second_of(arrival.max(record.appended_at));
+        if let Some(device) = shared.registry.device_named(tenant, devices.value(row)) {
+            let arrival = received.map_or(appended_at, |column| Timestamp(column.value(row)));
+            let second = second_of(arrival.max(appended_at));
             found.push(Found { device, hash: shared.memory.hash(ids.value(row)), second });
         }
     }

@@ -64,8 +64,8 @@ impl Default for Options {
             dedup_age: Duration::from_secs(3_600),
             dedup_records_max: 20_000,
             dedup_rows_max: 300_000,
-            // As the log has them, compressed: half a second for what devices send, more for text that compresses well.
-            dedup_bytes_max: 128 << 20,
+            // As they are in memory: about half a second to read and decode.
+            dedup_bytes_max: 512 << 20,
             streams_max: 1_000,
             devices_max: 100_000,
             inbox_bytes_max: 256 << 20,

@@ -88,7 +88,7 @@ impl Shared {
         files.sort_by_key(|file| file.first_offset);
         let job = self.merge_job(stream, &files)?;
         let begun = Arc::clone(&job.begun);
-        let written = match self.threads.run(write_merged(job)).await.flatten() {
+        let written = match self.threads.run(write_merged(job)).await.map_err(LakeError::from).flatten() {
             Ok(written) => self.made_durable(written).await,
             Err(error) => Err(error),
         };

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use springhouse_engine::{Interrupted, TimeOver};
 use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::ErrorClass;
-
-use crate::query::TimeOver;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -157,4 +156,10 @@ fn plain(message: &str) -> String {
         rest = shorter;
     }
     rest.to_owned()
+}
+
+impl From<Interrupted> for LakeError {
+    fn from(_: Interrupted) -> LakeError {
+        LakeError::Interrupted
+    }
 }

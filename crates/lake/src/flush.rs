@@ -82,7 +82,7 @@ impl Shared {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LakeError> {
-        self.threads.spawn_blocking(work).await
+        Ok(self.threads.spawn_blocking(work).await?)
     }
 }
 

@@ -7,6 +7,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use metrics::counter;
 use parking_lot::Mutex;
+use springhouse_engine::Threads;
 use springhouse_log::{Kind, Log, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{LakeFile, Meta};
 use springhouse_model::Clock;
@@ -14,7 +15,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::catalog::{Catalog, is_internal};
-use crate::lake::Threads;
 use crate::manifest::{Change, Doubt};
 use crate::state::State;
 use crate::storage::Storage;
@@ -23,6 +23,8 @@ use crate::{LakeError, Options};
 
 /// Payload read at once while catching up.
 const READ_BYTES: usize = 4 << 20;
+/// Rows, as they are in memory, that are decoded at once.
+const PORTION_BYTES: usize = 8 << 20;
 /// Pause after a flush or a merge that failed, such as on a full disk.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -57,7 +59,6 @@ impl Shared {
     pub(crate) async fn follow(self: Arc<Shared>) {
         let mut reader = Reader::new(Arc::clone(&self.log), Offset(self.state.lock().next)).paced(PACE);
         loop {
-            self.wait_for_room().await;
             match reader.next(READ_BYTES).await {
                 Ok(records) => self.take_in(records).await,
                 Err(LogError::Closed) => return,
@@ -87,18 +88,30 @@ impl Shared {
         }
     }
 
+    /// Takes records in portions whose rows have a bounded size: what is decoded can be far larger than what was read.
     async fn take_in(&self, records: Vec<Arc<Record>>) {
-        let Some(next) = records.last().map(|last| last.next_offset().0) else { return };
-        let first = records.first().map_or(next, |first| first.offset.0);
-        let decoded = self.blocking(move || chunks(&records)).await.unwrap_or_else(|_| {
-            // Reading them again would end the same way, for ever, and for all streams.
-            tracing::error!(first, next, "records could not be taken into the lake");
-            counter!("springhouse_lake_lost_records_total").increment(next - first);
-            Vec::new()
-        });
+        let mut records = records.into_iter();
+        loop {
+            self.wait_for_room().await;
+            let (first, left) = (records.as_slice().first().map(|record| record.offset.0), records.len());
+            let Some(first) = first else { return };
+            let decoded = self.blocking(move || portion(records)).await;
+            let (chunks, next);
+            (chunks, next, records) = decoded.unwrap_or_else(|_| {
+                // Reading them again would end the same way, for ever, and for all streams.
+                let next = first + left as u64;
+                tracing::error!(first, next, "records could not be taken into the lake");
+                counter!("springhouse_lake_lost_records_total").increment(next - first);
+                (Vec::new(), next, Vec::new().into_iter())
+            });
+            self.push(chunks, next);
+        }
+    }
+
+    fn push(&self, chunks: Vec<(u32, Chunk)>, next: u64) {
         let bytes = {
             let mut state = self.state.lock();
-            for (stream, chunk) in decoded {
+            for (stream, chunk) in chunks {
                 if self.catalog.stream(stream).is_some_and(|entry| !is_internal(&entry)) {
                     state.push(stream, chunk);
                 }
@@ -187,26 +200,43 @@ impl Shared {
     }
 }
 
-/// The readings of records as chunks by stream. A record that cannot be decoded is reported and passed over: it would
-/// otherwise stop the lake for all streams, and the log keeps it.
-fn chunks(records: &[Arc<Record>]) -> Vec<(u32, Chunk)> {
-    let readings = records.iter().filter(|record| record.kind == Kind::Readings && record.stream != 0);
-    let decoded = readings.filter_map(|record| match record.batch() {
-        Ok(batch) => Some((
-            record.stream,
-            Chunk {
-                first_offset: record.offset.0,
-                last_offset: record.offset.0,
-                schema_version: record.schema_version,
-                batch,
-            },
-        )),
-        Err(error) => {
-            let offset = record.offset.0;
-            tracing::error!(offset, error = &error as &dyn std::error::Error, "a record cannot be decoded");
-            counter!("springhouse_lake_undecodable_records_total").increment(1);
-            None
+/// Records that are still to be taken.
+type Rest = std::vec::IntoIter<Arc<Record>>;
+
+/// The readings of the first records as chunks by stream, the offset behind them, and the records that remain. A record
+/// that cannot be decoded is reported and passed over: it would otherwise stop the lake for all streams, and the log
+/// keeps it.
+fn portion(mut records: Rest) -> (Vec<(u32, Chunk)>, u64, Rest) {
+    let (mut chunks, mut bytes, mut next) = (Vec::new(), 0, 0);
+    while bytes < PORTION_BYTES
+        && let Some(record) = records.next()
+    {
+        next = record.next_offset().0;
+        if record.kind != Kind::Readings || record.stream == 0 {
+            continue;
         }
-    });
-    decoded.filter(|(_, chunk)| chunk.batch.num_rows() > 0).collect()
+        match record.batch() {
+            Ok(batch) if batch.num_rows() > 0 => {
+                bytes += batch.get_array_memory_size();
+                let chunk = Chunk {
+                    first_offset: record.offset.0,
+                    last_offset: record.offset.0,
+                    schema_version: record.schema_version,
+                    batch,
+                };
+                chunks.push((record.stream, chunk));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let offset = record.offset.0;
+                tracing::error!(
+                    offset,
+                    error = &error as &dyn std::error::Error,
+                    "a record cannot be decoded"
+                );
+                counter!("springhouse_lake_undecodable_records_total").increment(1);
+            }
+        }
+    }
+    (chunks, next, records)
 }

@@ -1,6 +1,5 @@
 //! Opening, asking and closing a lake.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +7,12 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
+use springhouse_engine::Threads;
 use springhouse_log::{Log, Offset};
 use springhouse_meta::Meta;
 use springhouse_model::{Clock, TenantId};
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::catalog::Catalog;
 use crate::keeper::Shared;
@@ -25,8 +25,6 @@ use crate::{LakeError, Options};
 
 /// How long a query waits for the tail to hold what was acknowledged before it; longer only when the lake is behind.
 const CATCH_UP: Duration = Duration::from_secs(2);
-/// Planning walks deep expressions by recursion.
-const STACK_BYTES: usize = 8 << 20;
 
 /// History and last values of all streams. A cheap clone; the last one dropped stops everything without flushing.
 #[derive(Clone)]
@@ -98,9 +96,11 @@ impl Lake {
             .build_arc()
             .map_err(LakeError::arrow("prepare queries"))?;
         runtime.register_object_store(query::store_url().as_ref(), Arc::clone(&storage.store));
+        let threads = Threads::new("lake", options.threads)
+            .map_err(|source| LakeError::Io { doing: "start the lake's threads", source })?;
         let twin = Twin::open(&options, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&catalog)).await?;
         let shared = Arc::new(Shared {
-            threads: Arc::new(Threads::new(options.threads)?),
+            threads: Arc::new(threads),
             session: query::session(&options, Arc::clone(&runtime)),
             options,
             meta,
@@ -230,72 +230,5 @@ impl Lake {
         if tokio::time::timeout(CATCH_UP, caught_up).await.is_err() {
             tracing::warn!("the lake is behind the log; a query sees the rows up to where it is");
         }
-    }
-}
-
-/// Threads apart from those of the gateway, so that a heavy query cannot hold up an acknowledgement.
-pub(crate) struct Threads(Option<tokio::runtime::Runtime>);
-
-impl Threads {
-    pub fn new(threads: usize) -> Result<Threads, LakeError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_name("lake")
-            .thread_stack_size(STACK_BYTES)
-            .enable_all()
-            .build()
-            .map_err(|source| LakeError::Io { doing: "start the lake's threads", source })?;
-        Ok(Threads(Some(runtime)))
-    }
-
-    fn handle(&self) -> Option<&tokio::runtime::Handle> {
-        self.0.as_ref().map(tokio::runtime::Runtime::handle)
-    }
-
-    /// Runs a future there; dropping the returned one ends it.
-    pub fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> impl Future<Output = Result<T, LakeError>> {
-        let task = self.handle().map(|handle| Task(handle.spawn(work)));
-        async move {
-            match task {
-                Some(mut task) => (&mut task.0).await.map_err(|_| LakeError::Interrupted),
-                None => Err(LakeError::Interrupted),
-            }
-        }
-    }
-
-    /// Starts a future there that ends when the returned guard is dropped.
-    pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<Task<()>> {
-        self.handle().map(|handle| Task(handle.spawn(work)))
-    }
-
-    pub async fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, LakeError> {
-        match self.handle() {
-            Some(handle) => handle.spawn_blocking(work).await.map_err(|_| LakeError::Interrupted),
-            None => Err(LakeError::Interrupted),
-        }
-    }
-}
-
-/// A runtime must not wait for its threads inside another, where the last clone of a lake is usually dropped.
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// A running task that ends with its guard.
-pub(crate) struct Task<T>(JoinHandle<T>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -18,7 +18,6 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use springhouse_schema::Schema;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Caller;
@@ -70,36 +69,40 @@ pub(crate) async fn open(
         params.device.as_deref(),
         params.filter.as_deref(),
     )?;
-    check_filter(&app, &selection)?;
+    if selection.has_filter() {
+        let (hub, checked) = (app.clone(), selection.clone());
+        let check = async move { check_filter(&hub, &checked) };
+        app.live.run(check).await.map_err(|error| Problem::internal("check the filter", &error))??;
+    }
     let upgrade = upgrade.map_err(|_| needs_websocket())?;
     let place = app.tail_place().ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_tails", "too many tails are open")
             .hint("close some of them; one tail may be of several streams")
             .retry_after_s(10)
     })?;
-    Ok(upgrade
-        .max_message_size(INBOUND_BYTES_MAX)
-        .max_frame_size(INBOUND_BYTES_MAX)
-        .on_upgrade(move |socket| session::run(app, caller, selection, socket, place)))
+    // Known before the client is answered: what is appended from here on is his.
+    let from = app.log.end();
+    Ok(upgrade.max_message_size(INBOUND_BYTES_MAX).max_frame_size(INBOUND_BYTES_MAX).on_upgrade(
+        move |socket| async move {
+            let tail = session::run(app.clone(), caller, selection, from, socket, place);
+            // A tail that panics is closed by that; the others run on.
+            let _ = app.live.complete(tail).await;
+        },
+    ))
 }
 
 /// Says at once what is wrong with a filter, as far as the streams exist already.
 fn check_filter(app: &App, selection: &Selection) -> Result<(), Problem> {
-    if !selection.has_filter() {
-        return Ok(());
-    }
     let streams = app.ingest.registry().streams(&selection.tenant);
-    let named: Vec<Schema> = streams
-        .iter()
-        .filter(|stream| selection.names(&stream.key.name))
-        .map(|stream| Schema::clone(&stream.schema))
-        .collect();
-    let results: Vec<_> = named.iter().map(|schema| selection.compile(&schema.arrow())).collect();
-    // One stream of several may have what the filter asks for.
-    if !results.is_empty() && results.iter().all(Result::is_err) {
-        return results.into_iter().next().unwrap_or(Ok(None)).map(|_| ());
+    let mut first = Ok(());
+    for stream in streams.iter().filter(|stream| selection.names(&stream.key.name)) {
+        match selection.compile(&stream.schema.arrow()) {
+            // One stream of several may have what the filter asks for.
+            Ok(_) => return Ok(()),
+            Err(problem) => first = first.and(Err(problem)),
+        }
     }
-    Ok(())
+    first
 }
 
 pub(crate) fn needs_websocket() -> Problem {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use springhouse_engine::TimeOver;
 use springhouse_engine::filter::RowFilter;
 use springhouse_model::{DeviceId, StreamName, TenantId};
 use springhouse_schema::DEVICE_COLUMN;
@@ -97,21 +98,22 @@ fn parse_pattern(text: &str) -> Result<Pattern, Problem> {
 }
 
 impl Compiled {
-    /// The rows that are wanted; an expression that fails on a batch wants none of it.
-    pub fn apply(&self, batch: RecordBatch) -> RecordBatch {
+    /// The rows that are wanted; an expression that fails on a batch wants none of it. Only one that takes too long is
+    /// an error: it would do so again.
+    pub fn apply(&self, batch: RecordBatch) -> Result<RecordBatch, TimeOver> {
         let batch = match &self.device {
             Some(device) => of_device(batch, device),
             None => batch,
         };
         match &self.filter {
-            Some(filter) if batch.num_rows() > 0 => match filter.apply(&batch) {
-                Ok(rows) => rows,
-                Err(error) => {
-                    tracing::debug!(%error, "a filter of a tail failed on a batch");
-                    batch.slice(0, 0)
+            Some(filter) if batch.num_rows() > 0 => filter.apply(&batch).or_else(|error| {
+                if let Some(over) = error.time_over() {
+                    return Err(over);
                 }
-            },
-            _ => batch,
+                tracing::debug!(%error, "a filter of a tail failed on a batch");
+                Ok(batch.slice(0, 0))
+            }),
+            _ => Ok(batch),
         }
     }
 }

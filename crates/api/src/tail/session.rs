@@ -9,7 +9,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use springhouse_log::{Kind, LogError, Reader, Record};
+use springhouse_log::{Kind, LogError, Offset, Reader, Record};
 use springhouse_model::{StreamName, Timestamp};
 use springhouse_policy::Scope;
 use springhouse_schema::RECEIVED_COLUMN;
@@ -37,11 +37,11 @@ pub(super) async fn run(
     app: App,
     caller: Caller,
     selection: Selection,
+    from: Offset,
     socket: WebSocket,
     _place: TailPlace,
 ) {
-    // Known before the first byte is sent: what is appended from here on is this client's.
-    let reader = Reader::new(Arc::clone(&app.log), app.log.end());
+    let reader = Reader::new(Arc::clone(&app.log), from);
     let (sink, stream) = socket.split();
     let mut session =
         Session { app, caller, selection, reader, sink, streams: HashMap::new(), dropped: HashMap::new() };
@@ -134,12 +134,16 @@ impl Session {
         let now = self.app.clock.now().micros();
         // Records follow one another in the order of their times.
         let is_stale = |record: &Arc<Record>| now.saturating_sub(record.appended_at.micros()) > BEHIND_US_MAX;
-        let (stale, fresh) = records.split_at(records.partition_point(is_stale));
-        for (id, batches) in self.wanted_rows(stale).await {
-            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            *self.dropped.entry(id).or_default() += rows as u64;
+        let mut stale = records;
+        let fresh = stale.split_off(stale.partition_point(is_stale));
+        // One by one, and each given back before the next: what is decoded can be far larger than what was read.
+        for record in stale {
+            if let Some(batch) = self.rows_of(&record)? {
+                *self.dropped.entry(record.stream).or_default() += batch.num_rows() as u64;
+            }
+            tokio::task::yield_now().await;
         }
-        let rows = self.wanted_rows(fresh).await;
+        let rows = self.wanted_rows(fresh).await?;
         // What was left out is told with the next rows, or at once when no more are coming.
         if !rows.is_empty() || self.reader.position() >= self.app.log.end() {
             self.forward(rows).await?;
@@ -148,21 +152,27 @@ impl Session {
     }
 
     /// The wanted rows by stream, in the order in which the streams first occur.
-    async fn wanted_rows(&mut self, records: &[Arc<Record>]) -> Vec<(u32, Vec<RecordBatch>)> {
+    async fn wanted_rows(
+        &mut self,
+        records: Vec<Arc<Record>>,
+    ) -> Result<Vec<(u32, Vec<RecordBatch>)>, Ending> {
         let mut found: Vec<(u32, Vec<RecordBatch>)> = Vec::new();
-        for record in records.iter().filter(|record| record.kind == Kind::Readings) {
-            let Some(batch) = self.rows_of(record) else { continue };
+        for record in records {
+            let Some(batch) = self.rows_of(&record)? else { continue };
             match found.iter_mut().find(|(id, _)| *id == record.stream) {
                 Some((_, batches)) => batches.push(batch),
                 None => found.push((record.stream, vec![batch])),
             }
+            // A client that is far behind walks through much log at once: others get their turn.
+            tokio::task::yield_now().await;
         }
-        // A client that is far behind walks through much log at once: others get their turn.
-        tokio::task::yield_now().await;
-        found
+        Ok(found)
     }
 
-    fn rows_of(&mut self, record: &Record) -> Option<RecordBatch> {
+    fn rows_of(&mut self, record: &Record) -> Result<Option<RecordBatch>, Ending> {
+        if record.kind != Kind::Readings {
+            return Ok(None);
+        }
         let wanted = match self.streams.entry(record.stream) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(place) => {
@@ -177,12 +187,12 @@ impl Session {
                 )
             }
         };
-        let wanted = wanted.as_mut()?;
+        let Some(wanted) = wanted.as_mut() else { return Ok(None) };
         let batch = match record.batch() {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::warn!(%error, offset = %record.offset, "a tail cannot decode a record");
-                return None;
+                return Ok(None);
             }
         };
         let compiled = match wanted.compiled.entry(record.schema_version) {
@@ -191,14 +201,16 @@ impl Session {
             {
                 Ok(compiled) => place.insert(compiled),
                 // The columns of the filter do not exist in this version: no row of it is wanted.
-                Err(_) => return None,
+                Err(_) => return Ok(None),
             },
         };
         let rows = match compiled {
-            Some(compiled) => compiled.apply(batch),
+            Some(compiled) => compiled
+                .apply(batch)
+                .map_err(|_| Ending(close_code::POLICY, "the filter takes too long to compute"))?,
             None => batch,
         };
-        (rows.num_rows() > 0).then_some(rows)
+        Ok((rows.num_rows() > 0).then_some(rows))
     }
 
     async fn forward(&mut self, rows: Vec<(u32, Vec<RecordBatch>)>) -> Result<(), Ending> {

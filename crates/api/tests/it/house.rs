@@ -90,7 +90,8 @@ impl House {
             metrics: Some(metrics()),
             shutdown: shutdown.subscribe(),
             options: plan.options,
-        });
+        })
+        .unwrap();
         let router = springhouse_api::router(app.clone());
         let admin = token(&meta, TenantId::main(), vec![Scope::Admin]).await;
         let _folder = folder;
@@ -211,7 +212,7 @@ pub async fn token(meta: &Arc<dyn Meta>, tenant: TenantId, scopes: Vec<Scope>) -
 }
 
 async fn open_engine(folder: &Path, meta: &Arc<dyn Meta>, log: &Arc<dyn Log>, ingest: &Ingest) -> Engine {
-    let options = springhouse_engine::Options { data_dir: folder.to_owned() };
+    let options = springhouse_engine::Options::new(folder.to_owned());
     Engine::open(options, Arc::clone(meta), Arc::clone(log), ingest.clone()).await.unwrap()
 }
 

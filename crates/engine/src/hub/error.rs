@@ -7,7 +7,7 @@ use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::{ErrorClass, StreamName};
 
-use crate::{PlanError, RunError};
+use crate::{Interrupted, PlanError, RunError};
 
 /// A statement that was not carried out, or an engine that could not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,11 @@ pub enum EngineError {
     Meta(#[from] MetaError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(
+        "its open windows hold {bytes} bytes, at most {bytes_max} are allowed; hint: shorter windows, fewer keys, or \
+         aggregates that keep less than every value"
+    )]
+    StateTooLarge { bytes: usize, bytes_max: usize },
     #[error("cannot append rows")]
     Ingest(#[from] IngestError),
     #[error("cannot read the log")]
@@ -39,6 +44,11 @@ pub enum EngineError {
     /// A record of the log is not what its stream says.
     #[error("cannot read record {offset} of stream `{stream}`: {why}")]
     Record { offset: u64, stream: StreamName, why: String },
+    #[error("cannot start the threads of the engine")]
+    Threads(#[source] std::io::Error),
+    /// By a fault of the program, or because the hub is stopping.
+    #[error("the work was interrupted; hint: ask again, and if it happens again look at the hub's messages")]
+    Interrupted,
     #[error("the engine is shutting down")]
     Closed,
 }
@@ -58,14 +68,17 @@ impl EngineError {
             | EngineError::Exists { .. }
             | EngineError::InUse { .. }
             | EngineError::Target { .. }
+            | EngineError::StateTooLarge { .. }
             | EngineError::IsQuery => ErrorClass::User,
             EngineError::Meta(error) => error.class(),
             EngineError::Registry(error) => error.class(),
             EngineError::Ingest(error) => error.class(),
             EngineError::Log(error) => error.class(),
             EngineError::Run(error) => error.class(),
-            EngineError::Snapshot { .. } | EngineError::Closed => ErrorClass::Environment,
-            EngineError::Record { .. } => ErrorClass::Internal,
+            EngineError::Snapshot { .. } | EngineError::Threads(_) | EngineError::Closed => {
+                ErrorClass::Environment
+            }
+            EngineError::Record { .. } | EngineError::Interrupted => ErrorClass::Internal,
         }
     }
 
@@ -86,5 +99,11 @@ impl EngineError {
             cause = error.source();
         }
         text
+    }
+}
+
+impl From<Interrupted> for EngineError {
+    fn from(_: Interrupted) -> EngineError {
+        EngineError::Interrupted
     }
 }

@@ -86,7 +86,15 @@ fn kind_name(kind: &PipelineKind) -> &'static str {
 
 impl Engine {
     /// Carries out a statement of a tenant. Queries are not for the engine: [`EngineError::IsQuery`].
+    ///
+    /// What has begun is carried out, also when whoever asked for it goes away.
     pub async fn execute(&self, tenant: &TenantId, statement: &Statement) -> Result<Outcome, EngineError> {
+        let (engine, tenant, statement) = (self.clone(), tenant.clone(), statement.clone());
+        let work = async move { engine.carry_out(&tenant, &statement).await };
+        self.shared.threads.complete(work).await?
+    }
+
+    async fn carry_out(&self, tenant: &TenantId, statement: &Statement) -> Result<Outcome, EngineError> {
         let shared = &self.shared;
         let _turn = match statement.is_change() {
             true => Some(shared.turn.lock().await),

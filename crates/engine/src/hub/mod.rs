@@ -28,12 +28,26 @@ pub use status::{PipelineStatus, RunState};
 pub use streams::Streams;
 
 use roster::Roster;
+use tokio::sync::Semaphore;
+
+use crate::Threads;
+
+/// Previews that compute at the same time.
+const PREVIEWS_MAX: usize = 4;
 
 /// How the engine is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Snapshots are kept in `snapshots/` below it.
     pub data_dir: PathBuf,
+    /// Threads on which pipelines and previews compute.
+    pub threads: usize,
+}
+
+impl Options {
+    pub fn new(data_dir: PathBuf) -> Options {
+        Options { data_dir, threads: 2 }
+    }
 }
 
 /// Runs the pipelines of a hub. Cheap to clone; all clones are one engine.
@@ -50,6 +64,9 @@ pub(crate) struct Shared {
     pub(crate) roster: Roster,
     /// Statements that change something take turns.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Those who ask for more previews wait.
+    pub(crate) previews: Semaphore,
+    pub(crate) threads: Threads,
 }
 
 impl Engine {
@@ -70,6 +87,7 @@ impl Engine {
         log: Arc<dyn Log>,
         streams: Arc<dyn Streams>,
     ) -> Result<Engine, EngineError> {
+        let threads = Threads::new("engine", options.threads).map_err(EngineError::Threads)?;
         let shared = Shared {
             options,
             meta,
@@ -77,6 +95,8 @@ impl Engine {
             streams,
             roster: Roster::default(),
             turn: tokio::sync::Mutex::new(()),
+            previews: Semaphore::new(PREVIEWS_MAX),
+            threads,
         };
         let engine = Engine { shared: Arc::new(shared) };
         for entry in engine.shared.meta.pipelines(None).await? {

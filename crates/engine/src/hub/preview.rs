@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, Offset};
-use springhouse_model::{Clock, StreamKey, SystemClock, TenantId};
+use springhouse_log::{Kind, Reader};
+use springhouse_model::{Clock, StreamKey, SystemClock, TenantId, Timestamp};
 
 use super::task::rows_of;
-use super::{Engine, EngineError, silence};
+use super::{Engine, EngineError, Shared, silence};
 use crate::statement::{self, Select, Statement};
 use crate::{Emitted, Pipeline, PlanError, RunError};
 
@@ -50,38 +50,54 @@ impl Engine {
                 return Err(error.with_hint("SELECT, CREATE PIPELINE and CREATE ALERT have").into());
             }
         };
-        let plan = Arc::new(crate::plan::plan(&select, &self.shared.catalog(tenant))?);
+        let _place = self.shared.previews.acquire().await.map_err(|_| EngineError::Closed)?;
+        let (shared, tenant) = (Arc::clone(&self.shared), tenant.clone());
+        let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(minutes));
+        let work = async move { shared.preview(&tenant, &select, since, limit).await };
+        // Ends when whoever asked goes away.
+        self.shared.threads.run(work).await?
+    }
+}
+
+impl Shared {
+    async fn preview(
+        &self,
+        tenant: &TenantId,
+        select: &Select,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Preview, EngineError> {
+        let plan = Arc::new(crate::plan::plan(select, &self.catalog(tenant))?);
         let key = StreamKey::new(tenant.clone(), plan.source.name.clone());
         let source = self
-            .shared
             .streams
             .entry(&key)
             .ok_or_else(|| EngineError::NotFound { kind: "stream", name: key.name.clone() })?;
-        let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(minutes));
-        let log = Arc::clone(&self.shared.log);
-        let run = move || -> Result<Preview, EngineError> {
-            let mut last = LastRows::new(plan.start(), limit);
-            let end = log.end();
-            let mut from = log.offset_at(since)?;
-            let started = Instant::now();
-            while from < end && started.elapsed() < TIME_MAX {
-                let records = log.read(from, READ_BYTES)?;
-                let Some(newest) = records.last() else { break };
-                from = newest.next_offset().max(Offset(from.0 + 1));
-                for record in records.iter().filter(|record| record.stream == source.id) {
-                    let emitted = match (record.kind, silence::marked(&record.payload)) {
-                        (Kind::Readings, _) => {
-                            last.pipeline.push(&rows_of(record, &source, &plan.source.schema)?)?
-                        }
-                        (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(event_time)?,
-                        _ => continue,
-                    };
-                    last.keep(emitted);
-                }
+        let schema = plan.source.schema.clone();
+        let mut last = LastRows::new(plan.start(), limit);
+        let end = self.log.end();
+        let mut reader = Reader::new(Arc::clone(&self.log), self.log.offset_at(since)?);
+        let started = Instant::now();
+        while reader.position() < end && started.elapsed() < TIME_MAX {
+            let records = reader.next_ready(READ_BYTES).await?;
+            if records.is_empty() {
+                break;
             }
-            last.end()
-        };
-        tokio::task::spawn_blocking(run).await.map_err(|_| EngineError::Closed)?
+            // One by one, and each given back before the next: what is decoded can be far larger than what was read.
+            for record in records {
+                if record.stream != source.id || started.elapsed() >= TIME_MAX {
+                    continue;
+                }
+                let emitted = match (record.kind, silence::marked(&record.payload)) {
+                    (Kind::Readings, _) => last.pipeline.push(&rows_of(&record, &source, &schema)?)?,
+                    (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(event_time)?,
+                    _ => continue,
+                };
+                last.keep(emitted);
+                tokio::task::yield_now().await;
+            }
+        }
+        last.end()
     }
 }
 

@@ -32,24 +32,18 @@ struct Member {
     running: Option<Running>,
 }
 
+/// An engine that is dropped stops at once, as a killed one does.
 pub(crate) struct Running {
     stop: watch::Sender<bool>,
-    handle: JoinHandle<()>,
+    task: crate::Task<()>,
 }
 
 impl Running {
     /// Waits until the task has left its snapshot.
-    pub(crate) async fn ended(mut self) {
+    pub(crate) async fn ended(self) {
         let _ = self.stop.send(true);
         // A task that panicked has told so already.
-        let _ = (&mut self.handle).await;
-    }
-}
-
-impl Drop for Running {
-    /// An engine that is dropped stops at once, as a killed one does.
-    fn drop(&mut self) {
-        self.handle.abort();
+        let _ = self.task.ended().await;
     }
 }
 
@@ -196,9 +190,9 @@ impl Shared {
         let error = task.note().map(str::to_owned);
         let member = Member { entry, from, state: RunState::Running, error, gauges, running: None };
         self.roster.members.lock().insert(id, member);
-        let handle = tokio::spawn(supervise(Arc::downgrade(self), id, task));
+        let task = self.threads.start(supervise(Arc::downgrade(self), id, task))?;
         if let Some(member) = self.roster.members.lock().get_mut(&id) {
-            member.running = Some(Running { stop, handle });
+            member.running = Some(Running { stop, task });
         }
         Ok(())
     }

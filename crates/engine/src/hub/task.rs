@@ -38,6 +38,8 @@ const SNAPSHOT_AFTER: Duration = Duration::from_secs(10);
 const SNAPSHOT_ROWS: u64 = 1_000_000;
 /// The position moves on also without rows for it, so that the log need not be kept.
 const SNAPSHOT_IDLE: Duration = Duration::from_secs(60);
+/// What the open windows of one pipeline may hold; beyond it the pipeline fails and the others run on.
+const STATE_BYTES_MAX: usize = 256 << 20;
 /// How long to wait before trying again what failed for a passing reason, such as a full disk.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -219,12 +221,13 @@ impl Task {
                 () = tokio::time::sleep(patience) => None,
             };
             if let Some(records) = records {
-                self.take(&records).await?;
+                let seen_at = records.last().map(|record| record.appended_at);
+                self.take(records).await?;
                 if !self.deliver(&mut stop).await? {
                     // Told to stop while rows could not be written: they come again from the last snapshot.
                     return Ok(());
                 }
-                self.tell(records.last().map(|record| record.appended_at));
+                self.tell(seen_at);
             } else if self.is_time_to_mark() {
                 self.mark().await;
             }
@@ -238,11 +241,12 @@ impl Task {
         Ok(())
     }
 
-    async fn take(&mut self, records: &[Arc<Record>]) -> Result<(), EngineError> {
+    /// One by one, and each given back before the next: what is decoded can be far larger than what was read.
+    async fn take(&mut self, records: Vec<Arc<Record>>) -> Result<(), EngineError> {
         for record in records {
             let emitted = match record.kind {
                 _ if record.stream != self.work.source.id => continue,
-                Kind::Readings => self.push(record)?,
+                Kind::Readings => self.push(&record)?,
                 Kind::Marks => match silence::marked(&record.payload) {
                     Some(event_time) => self.pipeline.advance_to(event_time)?,
                     None => continue,
@@ -263,6 +267,10 @@ impl Task {
         self.rows_since_snapshot += rows;
         self.labels[0].increment(rows);
         let emitted = self.pipeline.push(&batch)?;
+        let bytes = self.pipeline.state_bytes();
+        if bytes > STATE_BYTES_MAX {
+            return Err(EngineError::StateTooLarge { bytes, bytes_max: STATE_BYTES_MAX });
+        }
         self.silence.broken(self.pipeline.event_time());
         Ok(emitted)
     }

@@ -16,6 +16,7 @@ mod output;
 pub(crate) mod window;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
@@ -39,6 +40,10 @@ pub(crate) use output::Output;
 
 use crate::pipeline::Pipeline;
 use crate::statement::{Position, Select};
+use crate::{BoundFunctions, Deadline, check_expansion};
+
+/// Planning computes what is constant in a query.
+const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A query that can run: what it reads, what it does, what comes out. Starts any number of pipelines.
 #[derive(Debug)]
@@ -84,6 +89,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     crate::depth::check(&select.text)?;
     let syntax = parse(select)?;
     check::syntax(&syntax)?;
+    check_expansion(&syntax)?;
     let provider = catalog::Provider::new(catalog);
     let raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;
     check::logical(&raw)?;
@@ -124,15 +130,18 @@ pub(crate) fn parser_options() -> ParserOptions {
 /// Types are always resolved; of the optimizer only rules that neither change what is computed per row nor assume
 /// that the input ends.
 fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
-    let config = session().config_options();
-    let analyzed = Analyzer::new().execute_and_check(plan, config, |_, _| {})?;
+    let mut options = session().config_options().as_ref().clone();
+    Deadline::within(TIME_MAX).put_into(&mut options);
+    let mut analyzer = Analyzer::new();
+    analyzer.rules.push(Arc::new(BoundFunctions));
+    let analyzed = analyzer.execute_and_check(plan, &options, |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
         Arc::new(SimplifyExpressions::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),
     ];
-    let context = OptimizerContext::new().with_max_passes(3);
+    let context = OptimizerContext::new_with_config_options(Arc::new(options)).with_max_passes(3);
     Ok(Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})?)
 }
 

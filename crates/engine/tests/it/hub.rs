@@ -1,7 +1,7 @@
 //! A hub without a gateway: log, store, door and engine, as the tests need them.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -26,6 +26,8 @@ pub struct Hub {
     pub log: Arc<dyn Log>,
     pub ingest: Ingest,
     engine: Option<Engine>,
+    /// What the engine's tasks hold as long as they run.
+    streams: Option<Weak<dyn Streams>>,
 }
 
 impl Hub {
@@ -35,7 +37,9 @@ impl Hub {
 
     pub async fn over(log: Arc<dyn Log>) -> Hub {
         let dir = tempfile::tempdir().unwrap();
-        Hub::with(dir, Arc::new(SqliteMeta::in_memory().await.unwrap()), log).await
+        // A file: a crash of the engine takes the connection that it is using with it.
+        let meta = SqliteMeta::open(&dir.path().join("meta.db")).await.unwrap();
+        Hub::with(dir, Arc::new(meta), log).await
     }
 
     pub async fn with(dir: tempfile::TempDir, meta: Arc<dyn Meta>, log: Arc<dyn Log>) -> Hub {
@@ -46,7 +50,7 @@ impl Hub {
         };
         let ingest =
             Ingest::open(options, Arc::clone(&meta), Arc::clone(&log), Arc::new(SystemClock)).await.unwrap();
-        let mut hub = Hub { dir, meta, log, ingest, engine: None };
+        let mut hub = Hub { dir, meta, log, ingest, engine: None, streams: None };
         hub.start().await;
         hub
     }
@@ -66,8 +70,9 @@ impl Hub {
     /// Starts the engine over streams that behave in some special way.
     pub async fn start_over(&mut self, streams: Arc<dyn Streams>) {
         assert!(self.engine.is_none());
-        let options = Options { data_dir: self.dir.path().to_owned() };
+        let options = Options::new(self.dir.path().to_owned());
         let (meta, log) = (Arc::clone(&self.meta), Arc::clone(&self.log));
+        self.streams = Some(Arc::downgrade(&streams));
         self.engine = Some(Engine::open_over(options, meta, log, streams).await.unwrap());
     }
 
@@ -79,10 +84,8 @@ impl Hub {
     /// The engine is gone in the middle of whatever it did.
     pub async fn crash(&mut self) {
         drop(self.engine.take());
-        // Its tasks see their end when they are scheduled once more.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        let streams = self.streams.take().unwrap();
+        self.until("the engine's tasks end", async || streams.strong_count() == 0).await;
     }
 
     /// Carries out statements, all of which must succeed; returns what the last one said.

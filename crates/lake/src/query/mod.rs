@@ -21,8 +21,6 @@ pub(crate) use scan::{device_time_order, files_plan, store_url};
 pub(crate) use series::series;
 pub(crate) use session::session;
 
-pub(crate) use time_limit::TimeOver;
-
 pub use recent::RowsFilter;
 pub use run::{QueryResult, QueryRows, RowStream};
 pub use series::{Series, SeriesRequest};

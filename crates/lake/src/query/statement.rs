@@ -50,6 +50,8 @@ pub(super) fn planned(
     let Statement::Statement(statement) = statement else {
         return Err(LakeError::NotAQuery { hint: "explain a SELECT" });
     };
+    springhouse_engine::check_expansion(&statement)
+        .map_err(|error| LakeError::Query { message: error.to_string() })?;
     let plan = SqlToRel::new_with_options(&tables, options)
         .sql_statement_to_plan(*statement)
         .map_err(LakeError::query)?;

@@ -7,13 +7,12 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
@@ -21,62 +20,51 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use springhouse_engine::Deadline;
 
 /// How long a query may run.
-#[derive(Debug)]
-pub(super) struct TimeLimit {
-    limit: Duration,
-    until: Instant,
-    is_unasked: AtomicBool,
-}
-
-/// The error inside the engine; outside it is [`crate::LakeError::TimeLimit`].
-#[derive(Debug, thiserror::Error)]
-#[error("the query ran longer than {limit:?}")]
-pub(crate) struct TimeOver {
-    pub limit: Duration,
-}
+#[derive(Clone, Debug)]
+pub(super) struct TimeLimit(Deadline);
 
 /// Whoever waits for the rows; when it is dropped nobody does.
-pub(super) struct Asker(Arc<TimeLimit>);
+pub(super) struct Asker(Deadline);
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        self.0.is_unasked.store(true, Ordering::Relaxed);
+        self.0.end();
     }
 }
 
 impl TimeLimit {
-    pub fn starting(limit: Duration) -> (Arc<TimeLimit>, Asker) {
-        let until = Instant::now() + limit;
-        let limit = Arc::new(TimeLimit { limit, until, is_unasked: AtomicBool::new(false) });
-        (Arc::clone(&limit), Asker(limit))
+    pub fn starting(limit: Duration) -> (TimeLimit, Asker) {
+        let deadline = Deadline::within(limit);
+        (TimeLimit(deadline.clone()), Asker(deadline))
+    }
+
+    /// Functions look at it while they compute.
+    pub fn put_into(&self, session: &SessionContext) {
+        self.0.put_into(session.state_ref().write().config_mut().options_mut());
     }
 
     fn check(&self) -> Result<()> {
-        if self.is_unasked.load(Ordering::Relaxed) || Instant::now() > self.until {
-            return Err(DataFusionError::External(Box::new(TimeOver { limit: self.limit })));
-        }
-        Ok(())
+        Ok(self.0.check()?)
     }
 
     /// The plan under this limit. What has one input does a bounded amount of work for each of its batches.
-    pub fn put_on(self: &Arc<TimeLimit>, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    pub fn put_on(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let limited = plan.transform_up(|node| {
             let node = self.put_on_condition(node)?;
             Ok(match node.children().len() {
                 1 => Transformed::yes(node),
-                _ => Transformed::yes(Arc::new(TimeLimitExec { input: node, limit: Arc::clone(self) })),
+                _ => Transformed::yes(Arc::new(TimeLimitExec { input: node, limit: self.clone() })),
             })
         });
         limited.data()
     }
 
-    fn put_on_condition(
-        self: &Arc<TimeLimit>,
-        node: Arc<dyn ExecutionPlan>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn put_on_condition(&self, node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
             let projection = join.projection().as_ref().map(|columns| columns.to_vec());
             let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
@@ -98,9 +86,9 @@ impl TimeLimit {
         }
     }
 
-    fn limited(self: &Arc<TimeLimit>, filter: &JoinFilter) -> JoinFilter {
+    fn limited(&self, filter: &JoinFilter) -> JoinFilter {
         let condition = Arc::clone(filter.expression());
-        let expression = TimeLimitExpr { condition, limit: Arc::clone(self) };
+        let expression = TimeLimitExpr { condition, limit: self.clone() };
         let columns = filter.column_indices().to_vec();
         JoinFilter::new(Arc::new(expression), columns, Arc::clone(filter.schema()))
     }
@@ -110,7 +98,7 @@ impl TimeLimit {
 #[derive(Debug)]
 struct TimeLimitExec {
     input: Arc<dyn ExecutionPlan>,
-    limit: Arc<TimeLimit>,
+    limit: TimeLimit,
 }
 
 impl DisplayAs for TimeLimitExec {
@@ -148,13 +136,13 @@ impl ExecutionPlan for TimeLimitExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) => Ok(Arc::new(TimeLimitExec { input, limit: Arc::clone(&self.limit) })),
+            Some(input) => Ok(Arc::new(TimeLimitExec { input, limit: self.limit.clone() })),
             None => Ok(self),
         }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let limit = Arc::clone(&self.limit);
+        let limit = self.limit.clone();
         let batches = self.input.execute(partition, context)?;
         let batches = batches.map(move |batch| limit.check().and(batch));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.input.schema(), batches)))
@@ -165,7 +153,7 @@ impl ExecutionPlan for TimeLimitExec {
 #[derive(Debug)]
 struct TimeLimitExpr {
     condition: Arc<dyn PhysicalExpr>,
-    limit: Arc<TimeLimit>,
+    limit: TimeLimit,
 }
 
 impl PartialEq for TimeLimitExpr {
@@ -211,7 +199,7 @@ impl PhysicalExpr for TimeLimitExpr {
         mut children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         match children.pop() {
-            Some(condition) => Ok(Arc::new(TimeLimitExpr { condition, limit: Arc::clone(&self.limit) })),
+            Some(condition) => Ok(Arc::new(TimeLimitExpr { condition, limit: self.limit.clone() })),
             None => Ok(self),
         }
     }

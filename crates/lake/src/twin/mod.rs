@@ -143,9 +143,7 @@ impl Twin {
         loop {
             match reader.next(READ_BYTES).await {
                 Ok(records) => {
-                    self.take_in(&records);
-                    // Catching up must not keep other tasks of the thread waiting.
-                    tokio::task::yield_now().await;
+                    self.take_in(records).await;
                 }
                 Err(LogError::Closed) => return,
                 Err(LogError::Trimmed { head }) => {
@@ -160,9 +158,10 @@ impl Twin {
         }
     }
 
-    fn take_in(&self, records: &[Arc<Record>]) {
+    /// One by one, and each given back before the next: what is decoded can be far larger than what was read.
+    async fn take_in(&self, records: Vec<Arc<Record>>) {
         let Some(next) = records.last().map(|last| last.next_offset().0) else { return };
-        for record in records.iter().filter(|record| record.kind == Kind::Readings) {
+        for record in records.into_iter().filter(|record| record.kind == Kind::Readings) {
             let known = self.shared.catalog.stream(record.stream);
             let Some(entry) = known.filter(|entry| !is_internal(entry)) else { continue };
             match record.batch() {
@@ -171,6 +170,8 @@ impl Twin {
                 }
                 Err(_) => counter!("springhouse_twin_undecodable_records_total").increment(1),
             }
+            // Catching up must not keep other tasks of the thread waiting.
+            tokio::task::yield_now().await;
         }
         self.shared.values.write().next = next;
         self.shared.consumed.send_replace(next);

@@ -92,3 +92,62 @@ async fn what_is_just_not_too_deep_is_answered() {
     let union = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(300));
     assert_eq!(ask(&lake, &union).await.len(), 301);
 }
+
+#[tokio::test]
+async fn expressions_that_would_build_or_compute_without_bound_are_refused() {
+    let brief = Options { query_time: Duration::from_millis(300), ..options() };
+    let (_world, lake) = filled(brief, 2_000).await;
+    let names = |from: &str, made: &str| {
+        let made = (0..40).map(|n| format!("t{} AS ({})", n + 1, made.replace('?', &format!("t{n}"))));
+        format!("WITH t0 AS ({from}), {} SELECT * FROM t40", made.collect::<Vec<_>>().join(", "))
+    };
+    for (sql, expected) in [
+        ("SELECT repeat('x', 2000000000)".to_owned(), "repeat() of such long texts or large numbers"),
+        ("SELECT repeat('x', 100000)".to_owned(), "a text of 100000 bytes, at most 65536"),
+        ("SELECT lpad(device, 1000000000) FROM meter".to_owned(), "lpad() of such long texts"),
+        ("SELECT repeat(device, 100000) FROM meter".to_owned(), "repeat() gives more than"),
+        ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)') FROM meter".to_owned(), "fixed size"),
+        (names("SELECT 1", "SELECT * FROM ? UNION ALL SELECT * FROM ?"), "tables when all names"),
+        (names("SELECT device AS d FROM meter", "SELECT d || d AS d FROM ?"), "becomes too large"),
+        (
+            names("SELECT device AS d FROM meter", "SELECT concat_ws('', d, d) AS d FROM ?"),
+            "becomes too large",
+        ),
+    ] {
+        let error = refusal(&lake, &sql).await.to_string();
+        assert!(error.contains(expected), "{sql}: {error}");
+    }
+    // Each row takes some 20 ms.
+    let began = Instant::now();
+    let slow = "SELECT levenshtein(repeat(device, 400), repeat(device, 401)) FROM meter";
+    let error = refusal(&lake, slow).await;
+    assert!(matches!(error, LakeError::TimeLimit { .. }), "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn functions_within_bounds_give_what_they_always_gave() {
+    let world = World::new().await.with_meter().await;
+    let lake = world.lake().await;
+    world.meter(0, "ab", 1.5).await;
+    for (expression, expected) in [
+        ("device || '-' || power", "ab-1.5"),
+        ("device || NULL", ""),
+        ("concat(device, NULL, 'c')", "abc"),
+        ("concat_ws('/', device, 'c', NULL)", "ab/c"),
+        ("repeat(device, 3)", "ababab"),
+        ("lpad(device, 4, 'é')", "ééab"),
+        ("replace(device, 'b', 'xyz')", "axyz"),
+        ("regexp_replace(device, '(a)(b)', '$2$1')", "ba"),
+        ("overlay(device placing 'X' from 2 for 1)", "aX"),
+        ("levenshtein(device, 'abc')", "1"),
+        ("translate(device, 'ab', 'cd')", "cd"),
+        ("repeat('x', 3) || 'y'", "xxxy"),
+        ("(SELECT max(device || '!') FROM meter)", "ab!"),
+    ] {
+        let sql = format!("SELECT {expression} FROM meter GROUP BY device, power, device || '-' || power");
+        assert_eq!(ask(&lake, &sql).await, [expected], "{expression}");
+    }
+    let sql = "SELECT device || '!' FROM meter WHERE device || '!' = 'ab!' ORDER BY device || '!'";
+    assert_eq!(ask(&lake, sql).await, ["ab!"]);
+}

@@ -54,7 +54,7 @@ impl Hub {
         };
         let lake = Lake::open(lake_options(&settings), lake_parts).await?;
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log)).await?;
-        let engine_options = springhouse_engine::Options { data_dir: settings.data.clone() };
+        let engine_options = springhouse_engine::Options::new(settings.data.clone());
         let engine =
             Engine::open(engine_options, Arc::clone(&meta), Arc::clone(&log), ingest.clone()).await?;
         let anonymous = settings.mqtt.anonymous.iter();
@@ -84,7 +84,8 @@ impl Hub {
         if let Some(page) = addresses.page() {
             directory.tell_page(&page).context("cannot write to the data directory")?;
         }
-        let servers = serve(listeners, &gateway, tls, App::new(parts), shutdown)?;
+        let app = App::new(parts).context("cannot start the threads of live views")?;
+        let servers = serve(listeners, &gateway, tls, app, shutdown)?;
         tokio::spawn(keep_metrics(metrics));
         tracing::info!(data = %settings.data.display(), "the hub is open");
         Ok(Hub {
