@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use springhouse_log::LogError;
+use springhouse_log::{LogError, Offset};
 use springhouse_meta::MetaError;
 use springhouse_model::{ErrorClass, StreamKey};
 use springhouse_schema::{AdaptError, Incompatibility};
@@ -25,6 +25,12 @@ pub enum IngestError {
     Meta(#[from] MetaError),
     #[error("stream `{stream}` does not exist")]
     NoStream { stream: StreamKey },
+    /// Going on would give the number to another stream, and these readings with it.
+    #[error(
+        "the log holds readings of stream number {stream} (at {offset}), but meta has given numbers up to {highest} only: it \
+         is older than the log; hint: restore both from the same backup"
+    )]
+    MetaBehind { stream: u32, offset: Offset, highest: u32 },
     #[error("rows for stream `{stream}` do not have its columns")]
     Columns {
         stream: StreamKey,
@@ -43,6 +49,7 @@ impl IngestError {
             IngestError::Full { .. }
             | IngestError::Poisoned { .. }
             | IngestError::Closed
+            | IngestError::MetaBehind { .. }
             | IngestError::Threads(_) => ErrorClass::Environment,
             IngestError::Registry(error) => error.class(),
             IngestError::Log(error) => error.class(),

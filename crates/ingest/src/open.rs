@@ -7,7 +7,7 @@ use arrow::array::{Array, cast::AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use parking_lot::Mutex;
-use springhouse_log::{Kind, Log, LogError, Offset, Reader, Record};
+use springhouse_log::{Kind, Log, Offset, Reader, Record};
 use springhouse_meta::Meta;
 use springhouse_model::{Clock, Durable, TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN};
@@ -120,6 +120,7 @@ struct Searched {
 async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     let age = i64::try_from(shared.options.dedup_age.as_micros()).unwrap_or(i64::MAX);
     let oldest = Timestamp(shared.clock.now().micros().saturating_sub(age));
+    let highest = shared.meta.highest_stream().await?;
     let end = shared.log.end();
     let bound = Offset(end.0.saturating_sub(shared.options.dedup_records_max));
     let from = shared.log.offset_at(oldest)?.max(shared.log.head()).max(bound);
@@ -128,7 +129,7 @@ async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
     let mut blocks = Vec::new();
     while block_end > from && searched.rows < rows_max && searched.bytes < bytes_max {
         let begin = Offset(block_end.0.saturating_sub(records)).max(from);
-        blocks.push(ids_between(shared, begin, block_end, &mut searched).await?);
+        blocks.push(ids_between(shared, highest, begin, block_end, &mut searched).await?);
         // Four times as many, or as many as the rest of the bytes holds.
         let record_bytes = (searched.bytes / searched.records.max(1)).max(1);
         records = (records * 4).min((bytes_max.saturating_sub(searched.bytes) / record_bytes).max(1));
@@ -142,10 +143,11 @@ async fn remember_ids(shared: &Shared) -> Result<(), IngestError> {
 
 async fn ids_between(
     shared: &Shared,
+    highest: u32,
     begin: Offset,
     end: Offset,
     searched: &mut Searched,
-) -> Result<Vec<Found>, LogError> {
+) -> Result<Vec<Found>, IngestError> {
     let mut reader = Reader::new(Arc::clone(&shared.log), begin);
     let mut found = Vec::new();
     while reader.position() < end {
@@ -155,6 +157,13 @@ async fn ids_between(
         }
         // Each is given back before the next: what is decoded can be far larger than what was read.
         for record in records.into_iter().filter(|record| record.offset < end) {
+            if record.stream > highest {
+                return Err(IngestError::MetaBehind {
+                    stream: record.stream,
+                    offset: record.offset,
+                    highest,
+                });
+            }
             searched.records += 1;
             searched.rows += record.rows();
             searched.bytes += ids_of(shared, &record, &mut found).max(record.payload.len() as u64);

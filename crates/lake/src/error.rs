@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use metrics::counter;
 use springhouse_engine::{Interrupted, TimeOver};
 use springhouse_log::LogError;
 use springhouse_meta::MetaError;
@@ -37,6 +38,12 @@ pub enum LakeError {
          older backup, restore both together"
     )]
     LogBehind { lake: u64, log: u64 },
+    /// Meta is from before: what the lake did since then is in objects that it does not know.
+    #[error(
+        "the lake has come to offset {lake} only, but the log begins at {log}; hint: meta was restored from an older backup \
+         than the log, restore both together"
+    )]
+    MetaBehind { lake: u64, log: u64 },
     #[error("cannot {doing}")]
     Meta {
         doing: &'static str,
@@ -56,6 +63,9 @@ pub enum LakeError {
         #[source]
         source: object_store::Error,
     },
+    /// An object that the manifest lists is damaged or gone.
+    #[error("history cannot be read; hint: the hub's messages name the object, restore it from a backup")]
+    Unreadable,
     #[error("cannot {doing}")]
     Io {
         doing: &'static str,
@@ -103,9 +113,10 @@ impl LakeError {
             LakeError::NoSuchStream { .. } => "no_such_stream",
             LakeError::NoSuchProperty { .. } => "no_such_property",
             LakeError::LogBehind { .. } => "log_behind",
+            LakeError::MetaBehind { .. } => "meta_behind",
             LakeError::Meta { .. } => "meta",
             LakeError::Log { .. } => "log",
-            LakeError::Storage { .. } | LakeError::Io { .. } => "storage",
+            LakeError::Storage { .. } | LakeError::Io { .. } | LakeError::Unreadable => "storage",
             LakeError::Arrow { .. } => "arrow",
             LakeError::Interrupted => "interrupted",
         }
@@ -124,6 +135,7 @@ impl LakeError {
     pub(crate) fn query(error: DataFusionError) -> LakeError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => LakeError::MemoryLimit,
+            DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => unreadable(&error),
             DataFusionError::External(source) if let Some(over) = source.downcast_ref::<TimeOver>() => {
                 LakeError::TimeLimit { limit: over.limit }
             }
@@ -139,6 +151,13 @@ impl LakeError {
             root => LakeError::Query { message: plain(&root.strip_backtrace()) },
         }
     }
+}
+
+/// What was asked is right, so this is for the hub's messages; the path is nothing for the asker.
+fn unreadable(error: &DataFusionError) -> LakeError {
+    tracing::error!(error = error as &dyn std::error::Error, "an object of the lake cannot be read");
+    counter!("springhouse_lake_unreadable_objects_total").increment(1);
+    LakeError::Unreadable
 }
 
 /// Without the engine's name of the kind of error in front, which tells a person nothing.

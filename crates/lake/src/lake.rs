@@ -88,6 +88,10 @@ impl Lake {
         if offset > log.end().0 {
             return Err(LakeError::LogBehind { lake: offset, log: log.end().0 });
         }
+        // The log lets nothing go that the lake has not read.
+        if offset < log.head().0 {
+            return Err(LakeError::MetaBehind { lake: offset, log: log.head().0 });
+        }
         log.hold(CONSUMER, Offset(offset));
         let files = meta.all_files().await.map_err(LakeError::meta("list lake files"))?;
         let runtime = RuntimeEnvBuilder::new()
@@ -117,10 +121,7 @@ impl Lake {
             due: Notify::new(),
             drained: Notify::new(),
         });
-        let orphans = shared.remove_orphans().await?;
-        if orphans > 0 {
-            tracing::info!(orphans, "removed objects that were written but never listed");
-        }
+        shared.remove_orphans().await?;
         shared.publish_sizes();
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared).follow());

@@ -113,17 +113,29 @@ impl Shared {
         self.discard(unread).await;
     }
 
-    /// Deletes objects that the manifest does not list: what a crash left between writing and listing.
-    pub(crate) async fn remove_orphans(&self) -> Result<usize, LakeError> {
-        let mut orphans = self.storage.list().await?;
-        {
-            let state = self.state.lock();
-            let listed: HashSet<&str> = state.all_files().map(|file| file.path.as_str()).collect();
-            orphans.retain(|path| !listed.contains(path.as_str()));
+    /// Deletes objects that the manifest does not list: what a crash left between writing and listing. Where objects are
+    /// missing that it does list, it may be an old one, and what it does not list may be what has replaced them: then
+    /// nothing is deleted.
+    pub(crate) async fn remove_orphans(&self) -> Result<(), LakeError> {
+        let there: HashSet<String> = self.storage.list().await?.into_iter().collect();
+        let listed: HashSet<String> = self.state.lock().all_files().map(|file| file.path.clone()).collect();
+        let missing: Vec<&String> = listed.difference(&there).collect();
+        gauge!("springhouse_lake_missing_files").set(missing.len() as f64);
+        if let Some(path) = missing.first() {
+            let count = missing.len();
+            tracing::error!(
+                count,
+                path,
+                "objects of the lake are missing: queries over them fail; restore `lake` and `meta.db` from one backup"
+            );
+            return Ok(());
         }
-        let count = orphans.len();
+        let orphans: Vec<String> = there.difference(&listed).cloned().collect();
+        if !orphans.is_empty() {
+            tracing::info!(orphans = orphans.len(), "removing objects that were written but never listed");
+        }
         self.discard(orphans).await;
-        Ok(count)
+        Ok(())
     }
 
     /// Deletes objects that nobody lists; what cannot be deleted is found again at the next start.

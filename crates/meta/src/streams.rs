@@ -104,6 +104,8 @@ pub trait Streams: Send + Sync {
     async fn stream(&self, key: &StreamKey) -> Result<Option<StreamEntry>>;
     /// Creates the stream, or returns the one that has this key already, unchanged.
     async fn create_stream(&self, stream: NewStream) -> Result<StreamEntry>;
+    /// The highest number that a stream was ever given, 0 before the first.
+    async fn highest_stream(&self) -> Result<u32>;
     /// Adds a version. `schema.version` must be the latest plus one, so that of two writers one gets `Conflict`;
     /// repeating a version with the same content is fine.
     async fn put_schema(&self, key: &StreamKey, schema: &Schema) -> Result<StreamEntry>;

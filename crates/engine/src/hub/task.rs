@@ -387,9 +387,9 @@ impl Task {
             },
             operators: state.operators,
         };
-        let folder = self.work.folder.clone();
-        let written = tokio::task::spawn_blocking(move || folder.write(&snapshot)).await;
-        match written.map_err(|_| EngineError::Closed)? {
+        // Pipelines have threads of their own; the others move to another one meanwhile. A task that is ended here ends
+        // after the write, not beside it.
+        match tokio::task::block_in_place(|| self.work.folder.write(&snapshot)) {
             Ok(keep_from) => {
                 self.work.log.hold(&hold_name(self.work.entry.id), Offset(keep_from));
                 self.rows_since_snapshot = 0;

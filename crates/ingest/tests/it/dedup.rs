@@ -1,6 +1,9 @@
 //! A message with an id is stored once, however often it comes.
 
-use springhouse_ingest::{Options, Outcome};
+use std::sync::Arc;
+
+use springhouse_ingest::{Ingest, IngestError, Options, Outcome};
+use springhouse_meta::SqliteMeta;
 
 use crate::hub::{Hub, options, with_id};
 
@@ -106,4 +109,16 @@ async fn of_two_deliveries_at_once_one_gets_in() {
         accepted += sender.await.unwrap();
     }
     assert_eq!((accepted, hub.rows("s")), (200, 201));
+}
+
+#[tokio::test]
+async fn a_log_with_streams_that_meta_does_not_know_is_refused() {
+    let hub = Hub::new().await;
+    hub.send(&[hub.message(TOPIC, r#"{"v":1}"#)]).await;
+    hub.ingest.close().await;
+    // A meta from before the stream was registered.
+    let older = SqliteMeta::in_memory().await.unwrap();
+    let error = Ingest::open(hub.options, Arc::new(older), hub.log, hub.clock).await.err().unwrap();
+    assert!(matches!(error, IngestError::MetaBehind { stream: 2, highest: 1, .. }), "{error}");
+    assert!(error.to_string().contains("restore both"), "{error}");
 }

@@ -125,6 +125,39 @@ async fn a_log_that_ends_before_the_lake_is_refused() {
 }
 
 #[tokio::test]
+async fn with_listed_objects_missing_nothing_is_removed_and_the_query_is_not_to_blame() {
+    let world = World::new().await.with_meter().await;
+    let lake = world.lake().await;
+    world.meter(0, "a", 0.0).await;
+    lake.flush().await.unwrap();
+    drop(lake);
+    let listed = world.store.paths().await.remove(0);
+    let unlisted = "1/2026-01-01/000000000000-1-1.parquet".into();
+    world.store.put(&unlisted, Bytes::from_static(b"what has replaced it").into()).await.unwrap();
+    world.store.delete(&listed.as_str().into()).await.unwrap();
+    let lake = world.lake().await;
+    assert_eq!(world.store.paths().await, [unlisted.to_string()]);
+    let error = crate::world::refusal(&lake, COUNT).await;
+    assert_eq!((error.class(), error.code()), (springhouse_model::ErrorClass::Environment, "storage"));
+    assert!(!error.to_string().contains("parquet"), "{error}");
+}
+
+#[tokio::test]
+async fn a_meta_from_before_what_the_log_has_let_go_is_refused() {
+    let mut world = World::new().await.with_meter().await;
+    // A log whose first records are gone, of which this meta has not heard.
+    let log = MemoryLog::new(std::sync::Arc::new(springhouse_model::SystemClock), Some(1));
+    for _ in 0..10 {
+        log.append(vec![springhouse_log::Append::session(Bytes::from_static(b"event"))]).await.unwrap();
+    }
+    assert!(log.head() > springhouse_log::Offset(0));
+    world.meta.set_offset("lake", 0).await.unwrap();
+    world.log = std::sync::Arc::new(log);
+    let error = world.try_lake().await.err().unwrap();
+    assert!(matches!(error, LakeError::MetaBehind { lake: 0, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn the_log_is_held_until_rows_are_in_files() {
     let world = World::new().await.with_meter().await;
     let lake = world.lake().await;

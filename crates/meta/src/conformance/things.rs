@@ -50,7 +50,9 @@ pub async fn ids_are_never_given_twice(meta: Arc<dyn Meta>, _clock: Arc<ManualCl
     let tenant = tenant("main");
     let first = meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id;
     assert!(meta.drop_stream(&key(&tenant, "meter")).await?);
-    assert!(meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id > first);
+    let second = meta.create_stream(new_stream(key(&tenant, "meter"))).await?.id;
+    assert!(second > first);
+    assert_eq!(meta.highest_stream().await?, second);
 
     let first = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?.id;
     assert!(meta.drop_pipeline(&tenant, "hourly").await?);

@@ -97,6 +97,10 @@ impl SqliteMeta {
     pub async fn close(&self) {
         self.readers.close().await;
         self.replayed.close().await;
+        // The last connection does this by itself, unless it is closed a moment before another.
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.full).await {
+            tracing::warn!(%error, "the write-ahead log of meta stays for the next start");
+        }
         self.full.close().await;
     }
 

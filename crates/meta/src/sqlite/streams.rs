@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use springhouse_model::{StreamKey, TenantId};
 use springhouse_schema::Schema;
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use super::rows::{Columns, next_id, to_json};
 use super::{Durability, SqliteMeta, database};
@@ -40,6 +40,20 @@ impl Streams for SqliteMeta {
     async fn stream(&self, key: &StreamKey) -> Result<Option<StreamEntry>> {
         let mut reader = self.readers.acquire().await.map_err(database("look up a stream"))?;
         find(&mut reader, key).await
+    }
+
+    async fn highest_stream(&self) -> Result<u32> {
+        let doing = "look up the numbers of streams";
+        let row = sqlx::query("SELECT next - 1 AS given FROM sequences WHERE name = 'stream'")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(database(doing))?;
+        let given: i64 = row.try_get("given").map_err(database(doing))?;
+        u32::try_from(given).map_err(|_| MetaError::Corrupt {
+            table: "sequences",
+            expected: "a number of 32 bits",
+            value: given.to_string(),
+        })
     }
 
     async fn create_stream(&self, stream: NewStream) -> Result<StreamEntry> {

@@ -9,6 +9,7 @@
 mod catalog;
 mod data_dir;
 mod door;
+mod identity;
 mod listeners;
 mod open;
 pub mod paths;
@@ -25,7 +26,7 @@ use springhouse_engine::Engine;
 use springhouse_ingest::Ingest;
 use springhouse_lake::Lake;
 use springhouse_log::Log;
-use springhouse_meta::{LinkPurpose, Meta};
+use springhouse_meta::{LinkPurpose, Meta, Persons, SqliteMeta};
 use springhouse_model::TenantId;
 use springhouse_mqtt::Gateway;
 use tokio::sync::watch;
@@ -43,7 +44,7 @@ const SETUP_LINK_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// A running hub.
 pub struct Hub {
     addresses: Addresses,
-    meta: Arc<dyn Meta>,
+    meta: Arc<SqliteMeta>,
     log: Arc<dyn Log>,
     ingest: Ingest,
     engine: Engine,
@@ -121,6 +122,7 @@ impl Hub {
         self.lake.shutdown().await;
         self.ingest.close().await;
         self.log.close().await;
+        self.meta.close().await;
         sessions
     }
 }

@@ -23,7 +23,7 @@ use super::data_dir::DataDirectory;
 use super::door::HubDoor;
 use super::listeners::{Addresses, Listeners};
 use super::tls::{self, ServerTls};
-use super::{Hub, paths};
+use super::{Hub, identity, paths};
 use crate::config::{LISTENER_NAMES, Policy, Settings};
 use crate::failure::Failure;
 
@@ -41,8 +41,14 @@ impl Hub {
         let listeners = Listeners::bind(&settings).await?;
         let mut directory = DataDirectory::open(&settings.data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let meta: Arc<dyn Meta> = Arc::new(SqliteMeta::open(&paths::meta(&settings.data)).await?);
+        let ledger = Arc::new(SqliteMeta::open(&paths::meta(&settings.data)).await?);
+        let meta: Arc<dyn Meta> = Arc::clone(&ledger) as Arc<dyn Meta>;
         let log = open_log(&settings).await?;
+        if let Err(refusal) = identity::check(&settings.data, meta.as_ref(), log.as_ref()).await {
+            // A write-ahead log that stays would be applied to the file that is put in this one's place.
+            ledger.close().await;
+            return Err(refusal);
+        }
         let ingest =
             Ingest::open(ingest_options(&settings)?, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&clock))
                 .await?;
@@ -90,7 +96,7 @@ impl Hub {
         tracing::info!(data = %settings.data.display(), "the hub is open");
         Ok(Hub {
             addresses,
-            meta,
+            meta: ledger,
             log,
             ingest,
             engine,

@@ -18,6 +18,11 @@ pub fn log(data: &Path) -> PathBuf {
     data.join("log")
 }
 
+/// The name that the log shares with meta.
+pub fn identity(data: &Path) -> PathBuf {
+    log(data).join("IDENTITY")
+}
+
 pub fn lake(data: &Path) -> PathBuf {
     data.join("lake")
 }

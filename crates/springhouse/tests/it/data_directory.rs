@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 
+use serde_json::json;
 use tempfile::tempdir;
 
 use crate::hub::House;
@@ -50,4 +52,46 @@ fn a_port_that_is_taken_is_told_before_anything_is_written() {
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains(&format!("{address} is in use by another program")), "{error}");
     assert!(!data.exists());
+}
+
+#[test]
+fn a_directory_whose_ledger_is_lost_or_anothers_is_refused_and_left_alone() {
+    let mut house = House::open();
+    house.post("/devices/lamp/streams/light", &json!([{ "lux": 12 }]));
+    assert_eq!(house.hub.take().unwrap().end(), Some(0));
+    let data = house.data();
+    let parquet = || files_below(&data.join("lake"));
+    let had = parquet();
+    assert!(had > 0, "the hub flushes when it ends");
+
+    let mut other = House::open();
+    assert_eq!(other.hub.take().unwrap().end(), Some(0));
+    let lost = data.join("meta.db.lost");
+    fs::rename(data.join("meta.db"), &lost).unwrap();
+    for emptied in [false, true] {
+        if emptied {
+            fs::write(data.join("meta.db"), "").unwrap();
+        }
+        let (code, error) = refusal(&data);
+        assert_eq!(code, Some(3), "{error}");
+        assert!(
+            error.contains("`meta.db` is missing or empty, while `log` and `lake` hold readings"),
+            "{error}"
+        );
+        assert!(error.contains("hint: restore the whole directory"), "{error}");
+    }
+    fs::copy(other.data().join("meta.db"), data.join("meta.db")).unwrap();
+    let (code, error) = refusal(&data);
+    assert_eq!(code, Some(3), "{error}");
+    assert!(error.contains("come from two different data directories"), "{error}");
+    assert_eq!(parquet(), had);
+
+    fs::rename(&lost, data.join("meta.db")).unwrap();
+    house.start_again();
+    assert_eq!(house.sql("SELECT lux FROM light"), [[12]]);
+}
+
+fn files_below(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
 }
