@@ -26,6 +26,18 @@ pub(crate) fn comes_back(source: &StreamName) -> String {
     format!("its rows would come back into `{source}`, which it reads")
 }
 
+/// Why no pipeline may fill a stream of this name.
+pub(crate) fn reserved(name: &StreamName) -> Option<&'static str> {
+    let name = name.as_str();
+    match name {
+        _ if name.starts_with("alerts.") => Some("names below `alerts` belong to alerts; hint: CREATE ALERT"),
+        _ if name.ends_with(".late") => {
+            Some("names that end in `.late` belong to the late rows of a pipeline")
+        }
+        _ => None,
+    }
+}
+
 /// The stream's schema with room for the rows of a query, or why they do not fit. A declared stream keeps its columns.
 pub(crate) fn widened(stream: &Schema, is_declared: bool, query: &Schema) -> Result<Schema, String> {
     let mut wider = stream.clone();

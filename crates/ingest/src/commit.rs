@@ -6,6 +6,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 use springhouse_frame::FrameError;
@@ -21,6 +22,8 @@ use crate::spans::by_partition;
 
 /// Below this, encoding is shorter than handing it to another thread.
 const INLINE_BYTES_MAX: usize = 64 << 10;
+/// How often a full disk is told.
+const FULL_TELL: Duration = Duration::from_secs(10);
 /// Payload of one append. The log takes 16 MiB; commits that are larger are split between shards.
 const APPEND_BYTES: usize = 8 << 20;
 
@@ -126,6 +129,7 @@ impl Shared {
     /// Appends, and goes on trying while the disk is full: nothing that was taken in is dropped for that.
     async fn append(&self, appends: Vec<Append>) -> Result<(), Stop> {
         let mut closing = self.closing.subscribe();
+        let mut told: Option<Instant> = None;
         loop {
             let error = match self.log.append(appends.clone()).await {
                 Ok(_) => {
@@ -136,7 +140,10 @@ impl Shared {
             };
             match error {
                 LogError::Full { .. } => {
-                    tracing::warn!(%error, "readings wait for room");
+                    if told.is_none_or(|told| told.elapsed() >= FULL_TELL) {
+                        tracing::warn!(%error, "readings wait for room");
+                        told = Some(Instant::now());
+                    }
                     self.set_stop(Some(Stop::Full(error.to_string().into())));
                 }
                 LogError::Closed => return Err(Stop::Closed),

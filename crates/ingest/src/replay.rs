@@ -4,8 +4,9 @@
 //! knows, the next replay finds a duplicate and only takes the message off the inbox.
 
 use springhouse_meta::QuarantinedMessage;
-use springhouse_model::TenantId;
+use springhouse_model::{TenantId, Timestamp};
 use springhouse_policy::{Principal, Scope};
+use springhouse_schema::TimeBounds;
 
 use crate::message::{Message, Outcome};
 use crate::{Ingest, IngestError};
@@ -49,6 +50,15 @@ impl Ingest {
         Ok(report)
     }
 
+    /// The arrival that counts for a message without a time of its own. One from before the hub's clock was set would be
+    /// refused again, for ever.
+    fn believable(&self, arrival: Timestamp) -> Timestamp {
+        match arrival < TimeBounds::default().oldest {
+            true => self.shared.clock.now(),
+            false => arrival,
+        }
+    }
+
     async fn replay_one(
         &self,
         message: QuarantinedMessage,
@@ -61,7 +71,7 @@ impl Ingest {
             device: message.device,
             topic: message.topic.into(),
             payload: message.payload.into(),
-            received: message.received,
+            received: self.believable(message.received),
             id: Some(format!("q-{}", message.id).into()),
             journal: None,
         };

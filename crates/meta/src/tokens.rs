@@ -1,5 +1,7 @@
 //! API and device tokens. The text is shown once; what is kept is its SHA-256, which suffices for 256 random bits.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use springhouse_model::{DeviceId, Sensitive, SiteId, TenantId, Timestamp};
@@ -54,4 +56,6 @@ pub trait Tokens: Send + Sync {
     ) -> Result<u64>;
     /// The tokens of a tenant that are valid or expired but not revoked, oldest first.
     async fn tokens(&self, tenant: &TenantId) -> Result<Vec<TokenInfo>>;
+    /// The ids of all tokens of all tenants that are neither revoked nor expired.
+    async fn valid_tokens(&self) -> Result<HashSet<String>>;
 }

@@ -1,5 +1,6 @@
 //! The gateway as the binary sees it: opened once, fed with byte streams, shut down.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,15 @@ impl Gateway {
         meant.len()
     }
 
+    /// The credentials of those who are connected with one.
+    pub fn credentials(&self) -> HashSet<String> {
+        let credential = |session: &Arc<Session>| {
+            let inner = session.lock();
+            inner.owner.as_ref().filter(|_| inner.is_attached)?.credential.clone()
+        };
+        self.sessions().iter().filter_map(credential).collect()
+    }
+
     /// Whether a client of this principal is connected.
     pub fn is_connected(&self, is_meant: impl Fn(&Principal) -> bool) -> bool {
         self.sessions().iter().any(|session| {
@@ -132,9 +142,10 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.tasks.0.iter().for_each(JoinHandle::abort);
-        match &self.shared.options.snapshot {
-            Some(path) => snapshot::write(&self.shared, path).await.map(drop),
-            None => Ok(()),
+        // With a full disk, what clients have said last is never written; they were not told that it was.
+        match tokio::time::timeout(SHUTDOWN_TIMEOUT, self.save()).await {
+            Ok(saved) => saved,
+            Err(_) => Err(SnapshotError::Waiting),
         }
     }
 

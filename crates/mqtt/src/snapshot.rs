@@ -45,6 +45,10 @@ pub enum SnapshotError {
         path.display()
     )]
     UnknownFormat { path: PathBuf },
+    #[error(
+        "the log takes nothing at present: sessions are read from it again at the next start; hint: is the disk full?"
+    )]
+    Waiting,
     #[error("the log has failed")]
     Poisoned,
 }

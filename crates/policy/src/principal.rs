@@ -46,6 +46,8 @@ pub struct Principal {
     pub site: Option<SiteId>,
     pub subject: Subject,
     pub scopes: Vec<Scope>,
+    /// The id of the token that it came with: good as long as that is.
+    pub credential: Option<String>,
     /// Topics that may be published to beyond what subject and scopes give; all that an anonymous client may.
     pub publish: Vec<TopicFilter>,
     /// The same for subscriptions.
@@ -65,8 +67,13 @@ impl Principal {
         name: impl Into<String>,
         scopes: Vec<Scope>,
     ) -> Principal {
-        let subject = Subject::Token { id: id.into(), name: name.into() };
-        Principal::of(tenant, site, subject, scopes)
+        let id = id.into();
+        let subject = Subject::Token { id: id.clone(), name: name.into() };
+        Principal::of(tenant, site, subject, scopes).with_credential(id)
+    }
+
+    pub fn with_credential(self, token: impl Into<String>) -> Principal {
+        Principal { credential: Some(token.into()), ..self }
     }
 
     pub fn device(tenant: TenantId, site: Option<SiteId>, id: DeviceId) -> Principal {
@@ -83,7 +90,15 @@ impl Principal {
     }
 
     fn of(tenant: TenantId, site: Option<SiteId>, subject: Subject, scopes: Vec<Scope>) -> Principal {
-        Principal { tenant, site, subject, scopes, publish: Vec::new(), subscribe: Vec::new() }
+        Principal {
+            tenant,
+            site,
+            subject,
+            scopes,
+            credential: None,
+            publish: Vec::new(),
+            subscribe: Vec::new(),
+        }
     }
 
     pub fn has(&self, needed: Scope) -> bool {

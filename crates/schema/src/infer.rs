@@ -11,6 +11,11 @@ use crate::{DEVICE_COLUMN, Field, Mode, Reason, Rejection, SITE_COLUMN, Schema, 
 pub const FIELDS_MAX: usize = 1_000;
 /// Bytes of a flattened property name.
 const NAME_BYTES_MAX: usize = 128;
+
+/// Whether a property can have this name.
+pub fn is_property_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
 /// As [`Limits::object_depth_max`](crate::Limits).
 const DEPTH_MAX: usize = 8;
 
@@ -122,7 +127,7 @@ impl Draft {
         if !self.schema.additional {
             return Err(Rejection::new(Reason::UnknownField, format!("`{name}` is not in the schema")));
         }
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        if !is_property_name(name) {
             let detail = format!("a property name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
             return Err(Rejection::new(Reason::BadName, detail));
         }

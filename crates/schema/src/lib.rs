@@ -18,7 +18,7 @@ pub use columns::{
     is_system_column, value_type,
 };
 pub use decoder::{Decoder, Limits, Mode, Origin, Rows, TimeBounds};
-pub use infer::FIELDS_MAX;
+pub use infer::{FIELDS_MAX, is_property_name};
 pub use json_schema::JsonSchemaError;
 pub use reason::{Reason, Rejection, UnknownReason};
 pub use schema::{Field, Schema};

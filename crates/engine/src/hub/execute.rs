@@ -229,6 +229,11 @@ impl Shared {
 
     /// Rows must not come back to where they came from.
     fn check_flow(&self, tenant: &TenantId, draft: &Draft, plan: &Plan) -> Result<(), EngineError> {
+        let is_pipeline = matches!(draft.kind, PipelineKind::Pipeline);
+        if let Some(why) = target::reserved(&draft.into).filter(|_| is_pipeline) {
+            let why = why.to_owned();
+            return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });
+        }
         if self.roster.reaches(tenant, &draft.into, &plan.source.name, draft.name.as_str()) {
             let why = target::comes_back(&plan.source.name);
             return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });

@@ -2,6 +2,7 @@
 
 use springhouse_meta::DEFAULT_IDLE_US;
 use springhouse_model::{Severity, ValueType};
+use springhouse_schema::{FIELDS_MAX, is_property_name};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, Mark, ParseError};
@@ -46,6 +47,10 @@ fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseErr
         } else if let Some(column) = column(cursor)? {
             if columns.iter().any(|earlier| earlier.name == column.name) {
                 return Err(cursor.error_at(at, "another column", format!("`{}` again", column.name), None));
+            }
+            if columns.len() >= FIELDS_MAX {
+                let limit = format!("at most {FIELDS_MAX} columns");
+                return Err(cursor.error_at(at, limit, "another one", None));
             }
             columns.push(column);
         }
@@ -98,6 +103,10 @@ fn event_time(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
 fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
     let at = cursor.mark();
     let name = cursor.identifier("a column's name")?;
+    if !is_property_name(&name) {
+        let expected = "a name of 1 to 128 bytes without control characters";
+        return Err(cursor.error_at(at, expected, format!("{name:?}"), None));
+    }
     let ty = column_type(cursor)?;
     let required = cursor.take_words(&["NOT", "NULL"])?;
     if !required {

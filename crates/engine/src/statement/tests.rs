@@ -123,6 +123,10 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
         ("CREATE STREAM s (a DOUBLE UNIT '')", "line 1, column 32: expected a unit of 1 to 32 characters"),
         ("CREATE STREAM s (ts BIGINT)", "line 1, column 18: expected `ts TIMESTAMP`"),
         ("CREATE STREAM s (_id TEXT)", "line 1, column 18: expected a column's name, found `_id`"),
+        (
+            "CREATE STREAM s (\"\" INT)",
+            "line 1, column 18: expected a name of 1 to 128 bytes without control characters, found \"\"",
+        ),
         ("CREATE STREAM s (a INT, a INT)", "line 1, column 25: expected another column, found `a` again"),
         ("CREATE STREAM s (WATERMARK FOR t AS t)", "line 1, column 32: expected `ts`, found `t`"),
         (

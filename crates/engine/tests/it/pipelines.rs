@@ -251,6 +251,9 @@ async fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
             "CREATE PIPELINE x INTO homes AS SELECT c AS n FROM tens_rows",
             "its rows would come back into `tens_rows`",
         ),
+        ("CREATE PIPELINE x INTO alerts.x AS SELECT n FROM homes", "belong to alerts; hint: CREATE ALERT"),
+        ("CREATE PIPELINE x INTO x.late AS SELECT n FROM homes", "belong to the late rows of a pipeline"),
+        ("CREATE PIPELINE x INTO tens.late AS SELECT n FROM homes", "belong to the late rows of a pipeline"),
         ("CREATE PIPELINE x INTO tens_rows AS SELECT n FROM homes", "pipeline `tens` fills it"),
         (
             "CREATE PIPELINE x INTO y AS SELECT n FROM home",

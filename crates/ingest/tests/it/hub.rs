@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 use springhouse_ingest::{Admission, Device, Ingest, Message, Options, Outcome, QUARANTINE_STREAM};
 use springhouse_log::{Kind, Log, MemoryLog, Offset, Record};
@@ -123,6 +124,15 @@ impl Hub {
                         .then(|| arrow::util::display::array_value_to_string(column, row).unwrap())
                 })
                 .collect::<Vec<_>>()
+        };
+        self.batches(stream).iter().flat_map(read).collect()
+    }
+
+    /// The event times of a stream.
+    pub fn times(&self, stream: &str) -> Vec<Timestamp> {
+        let read = |batch: &RecordBatch| {
+            let times = batch.column_by_name("ts").unwrap().as_primitive::<TimestampMicrosecondType>();
+            times.values().iter().copied().map(Timestamp).collect::<Vec<_>>()
         };
         self.batches(stream).iter().flat_map(read).collect()
     }

@@ -1,8 +1,11 @@
 //! The inbox: what waits there, and how it gets out.
 
+use std::sync::Arc;
+
 use springhouse_ingest::{Options, Outcome, ReplayReport};
-use springhouse_meta::QuarantineFilter;
-use springhouse_model::{TenantId, ValueType};
+use springhouse_log::MemoryLog;
+use springhouse_meta::{QuarantineFilter, SqliteMeta};
+use springhouse_model::{Clock, ManualClock, TenantId, Timestamp, ValueType};
 use springhouse_schema::{Field, Reason, Schema};
 
 use crate::hub::{Hub, key, options, with_id};
@@ -114,4 +117,21 @@ async fn what_one_tenant_has_in_quarantine_no_other_replays() {
     assert_eq!(report, ReplayReport::default());
     assert!(hub.batches_of(&other, "s").is_empty());
     hub.inbox(1).await;
+}
+
+#[tokio::test]
+async fn what_came_before_the_clock_was_set_can_be_replayed() {
+    let clock = Arc::new(ManualClock::at(Timestamp(60_000_000)));
+    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>, None));
+    let meta = Arc::new(SqliteMeta::in_memory().await.unwrap());
+    let hub = Hub::over(options(), meta, log, clock).await;
+    hub.say(TOPIC, r#"{"v":1,"ts":"2026-01-01T11:59:00Z"}"#).await;
+    hub.say(TOPIC, r#"{"v":2}"#).await;
+    let waiting = hub.inbox(1).await;
+    assert_eq!(waiting[0].reason, "time_out_of_range");
+    let noon = Timestamp::parse_rfc3339("2026-01-01T12:00:00Z").unwrap();
+    hub.clock.advance_micros(noon.micros() - 60_000_000);
+    let report = hub.ingest.replay(&TenantId::main(), &[waiting[0].id.clone()]).await.unwrap();
+    assert_eq!(report, ReplayReport { replayed: 1, still_failing: 0 });
+    assert_eq!(hub.times("s"), [noon.plus_micros(-60_000_000), noon]);
 }

@@ -49,6 +49,7 @@ pub async fn tokens_are_verified_until_revoked_or_expired(
 
     clock.advance_micros(HOUR_US);
     assert_eq!(meta.verify_token(text.expose()).await?, None, "expired");
+    assert_eq!(meta.valid_tokens().await?, [forever.id.clone()].into());
     assert_eq!(meta.verify_token(other_text.expose()).await?, Some(forever.clone()));
     assert_eq!(meta.tokens(&tenant).await?.len(), 2);
     assert_eq!(meta.revoke_device_tokens(&tenant, &device, Some(&forever.id)).await?, 1);

@@ -1,7 +1,10 @@
 //! Tokens in SQLite.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use springhouse_model::{DeviceId, Sensitive, SiteId, TenantId};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::{Columns, to_json};
@@ -109,6 +112,16 @@ impl Tokens for SqliteMeta {
             .iter()
             .map(token)
             .collect()
+    }
+
+    async fn valid_tokens(&self) -> Result<HashSet<String>> {
+        let doing = "list valid tokens";
+        let rows = sqlx::query("SELECT id FROM tokens WHERE expires_at IS NULL OR expires_at > $1")
+            .bind(self.now().micros())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(database(doing))?;
+        rows.iter().map(|row| row.try_get("id").map_err(database(doing))).collect()
     }
 }
 

@@ -25,6 +25,9 @@ impl Default for TimeBounds {
 impl TimeBounds {
     #[inline]
     pub(super) fn check(&self, time: i64, received: Option<Timestamp>) -> Result<(), Rejection> {
+        // An arrival that is not believed itself (a hub without a battery for its clock, before it has heard the time) says
+        // nothing about a device's clock.
+        let received = received.filter(|arrival| *arrival >= self.oldest);
         let latest = received.map_or(i64::MAX, |arrival| arrival.plus_micros(self.ahead_us_max).micros());
         match time >= self.oldest.micros() && time <= latest {
             true => Ok(()),
@@ -63,6 +66,15 @@ mod tests {
         assert_eq!(from_fraction(1_767_225_600.25), 1_767_225_600_250_000);
         assert_eq!(from_fraction(1_767_225_600_000.5), 1_767_225_600_000_500);
         assert_eq!(from_fraction(1e300), i64::MAX);
+    }
+
+    #[test]
+    fn a_hub_that_does_not_know_the_time_believes_the_device() {
+        let bounds = TimeBounds::default();
+        let reading = from_text("2026-01-01T00:00:00Z").unwrap();
+        let arrival = Timestamp::parse_rfc3339("1970-01-01T00:01:00Z");
+        assert!(bounds.check(reading, arrival).is_ok());
+        assert!(bounds.check(arrival.unwrap().micros(), arrival).is_err(), "its own time is not believed");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl HubDoor {
             return Err(Refusal::Banned);
         }
         let site = entry.and_then(|entry| entry.site).or(token.site);
-        Ok(Principal::device(token.tenant, site, device))
+        Ok(Principal::device(token.tenant, site, device).with_credential(token.id))
     }
 
     async fn device(

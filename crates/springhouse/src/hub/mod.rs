@@ -7,6 +7,7 @@
 //! right, so that what has been accepted is still written down by everybody behind.
 
 mod catalog;
+mod credentials;
 mod data_dir;
 mod door;
 mod identity;

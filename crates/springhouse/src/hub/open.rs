@@ -1,7 +1,7 @@
 //! Putting the parts together, with the numbers of the settings.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -23,7 +23,7 @@ use super::data_dir::DataDirectory;
 use super::door::HubDoor;
 use super::listeners::{Addresses, Listeners};
 use super::tls::{self, ServerTls};
-use super::{Hub, identity, paths};
+use super::{Hub, credentials, identity, paths};
 use crate::config::{LISTENER_NAMES, Policy, Settings};
 use crate::failure::Failure;
 
@@ -36,6 +36,7 @@ const WEBSOCKET: &str = LISTENER_NAMES[2];
 impl Hub {
     /// Opens the data directory and everything in it; returns when devices and people are let in.
     pub async fn open(settings: Settings) -> anyhow::Result<Hub> {
+        check_clock()?;
         let metrics = PrometheusBuilder::new().install_recorder().context("cannot start metrics")?;
         // A port that is taken is told before anything is changed on the disk.
         let listeners = Listeners::bind(&settings).await?;
@@ -93,6 +94,7 @@ impl Hub {
         let app = App::new(parts).context("cannot start the threads of live views")?;
         let servers = serve(listeners, &gateway, tls, app, shutdown)?;
         tokio::spawn(keep_metrics(metrics));
+        tokio::spawn(credentials::watch(Arc::clone(&meta), gateway.clone()));
         tracing::info!(data = %settings.data.display(), "the hub is open");
         Ok(Hub {
             addresses,
@@ -108,6 +110,21 @@ impl Hub {
             _directory: directory,
         })
     }
+}
+
+/// Readings without a time of their own get the hub's.
+fn check_clock() -> anyhow::Result<()> {
+    const YEAR_2000_S: u64 = 946_684_800;
+    let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else {
+        let text = "the machine's clock stands before 1970; hint: set it (timedatectl)";
+        return Err(Failure::Usage(text.to_owned()).into());
+    };
+    if now.as_secs() < YEAR_2000_S {
+        tracing::warn!(
+            "the machine's clock is not set: readings without `ts` go to quarantine until it is, and can be replayed then"
+        );
+    }
+    Ok(())
 }
 
 async fn open_log(settings: &Settings) -> anyhow::Result<Arc<dyn Log>> {
