@@ -6,6 +6,7 @@
 mod client;
 mod disk;
 mod engine;
+mod history;
 mod idle;
 mod latency;
 mod process;
@@ -29,6 +30,7 @@ enum Part {
     Run,
     Start,
     Recovery,
+    History,
 }
 
 /// Measures Springhouse beside its peers.
@@ -60,6 +62,9 @@ struct Arguments {
     /// Size of the log over which a killed hub is started again; the scratch folder needs twice as much.
     #[arg(long, default_value_t = 10)]
     log_gb: u64,
+    /// Devices whose month is stored in the history part.
+    #[arg(long, default_value_t = 1_000)]
+    devices: u64,
     /// What a person types to get this report, for its head.
     #[arg(long, default_value = "springhouse-bench")]
     recipe: String,
@@ -102,6 +107,9 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
     }
     if wanted(Part::Recovery) {
         recovery::measure(arguments, report).await?;
+    }
+    if wanted(Part::History) {
+        history::measure(arguments, report).await?;
     }
     Ok(())
 }

@@ -38,7 +38,11 @@ impl Report {
         self.text.push_str(&format!("\n## {title}\n\n{words}\n\n"));
     }
 
+    /// Behind another table of the same section it begins after an empty line.
     pub fn table(&mut self, columns: &[&str]) {
+        if self.text.ends_with("|\n") {
+            self.text.push('\n');
+        }
         self.text.push_str(&format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len())));
     }
 

@@ -42,6 +42,15 @@ impl Server {
         self.kill();
     }
 
+    /// SIGTERM, and waits for the orderly end.
+    pub fn end(mut self) -> Result<()> {
+        let status = Command::new("kill").arg(self.pid().to_string()).status().context("cannot run `kill`")?;
+        if !status.success() || !self.child.wait()?.success() {
+            bail!("the server did not end in order");
+        }
+        Ok(())
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();

@@ -24,7 +24,7 @@ fn message(error: &DataFusionError) -> String {
         DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::DivideByZero) => {
             "division by zero; hint: divide by nullif(x, 0), which gives null instead".to_owned()
         }
-        _ => error.strip_backtrace(),
+        root => root.message().into_owned(),
     }
 }
 

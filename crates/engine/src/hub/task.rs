@@ -241,9 +241,14 @@ impl Task {
         Ok(())
     }
 
-    /// One by one, and each given back before the next: what is decoded can be far larger than what was read.
+    /// One by one, and each given back before the next: what is decoded can be far larger than what was read. When
+    /// told to stop, the next one is where it goes on: a slow statement must not keep the hub from ending.
     async fn take(&mut self, records: Vec<Arc<Record>>) -> Result<(), EngineError> {
         for record in records {
+            if *self.work.stop.borrow() {
+                self.reader.seek(record.offset);
+                break;
+            }
             let emitted = match record.kind {
                 _ if record.stream != self.work.source.id => continue,
                 Kind::Readings => self.push(&record)?,
