@@ -1,10 +1,9 @@
 # Two stages: one builds the page and the program, the other holds nothing but the program.
-# Build: make image      Run: docker run -p 127.0.0.1:8080:8080 -p 8883:8883 -p 127.0.0.1:1883:1883 -v springhouse:/data springhouse
-FROM rust:1.95-bookworm AS build
+# Build: make image (CONTAINER=podman or buildah instead of docker)
+# Run: docker run -p 127.0.0.1:8080:8080 -p 8883:8883 -p 127.0.0.1:1883:1883 -v springhouse:/data springhouse
+FROM rust:1.95-trixie AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl gnupg \
- && curl -fsSL https://deb.nodesource.com/setup_20.x | bash - \
- && apt-get install -y --no-install-recommends nodejs \
+ && apt-get install -y --no-install-recommends nodejs npm \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY web/package.json web/package-lock.json web/
@@ -16,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
  && install -D /target/release/springhouse /out/springhouse \
  && strip --strip-debug /out/springhouse
 
-FROM debian:bookworm-slim
+FROM debian:trixie-slim
 RUN useradd --system --uid 10001 --no-create-home springhouse && install -d -o springhouse -m 700 /data
 COPY --from=build /out/springhouse /usr/local/bin/springhouse
 COPY LICENSE /usr/share/doc/springhouse/LICENSE

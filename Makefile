@@ -14,6 +14,7 @@ BIN := $(CARGO_TARGET_DIR)/debug/springhouse
 RELEASE := $(CARGO_TARGET_DIR)/release/springhouse
 STAGE := scripts/stage.sh
 ARGS ?=
+CONTAINER ?= docker
 
 .PHONY: help demo build release test test-rust test-web test-browser ci fmt fmt-check lint web web-check \
         bench paho real-input fuzz-replay image archive licences clean setup
@@ -102,8 +103,8 @@ fuzz-replay: ## replay the fuzz corpora (also part of `make test`)
 licences: ## check licences and advisories of the dependencies (needs cargo-deny)
 	@cargo deny check
 
-image: ## build the container image springhouse:VERSION
-	@docker build -t springhouse:$$(scripts/version.sh) -t springhouse:latest .
+image: ## build the container image springhouse:VERSION (CONTAINER=podman or buildah instead of docker)
+	@$(CONTAINER) build -t springhouse:$$(scripts/version.sh) -t springhouse:latest .
 
 archive: ## release archive with program, page, unit, licence
 	@$(MAKE) release
