@@ -37,12 +37,6 @@ struct Bounded {
     growth_bytes_max: u64,
 }
 
-impl Bounded {
-    fn over(inner: Arc<ScalarUDF>, share: u64) -> Arc<ScalarUDF> {
-        Arc::new(ScalarUDF::new_from_impl(Bounded { inner, growth_bytes_max: share.max(GROWTH_BYTES_MIN) }))
-    }
-}
-
 /// Whether a function needs bounds and has none.
 pub(super) fn is_unbounded(function: &ScalarUDF) -> bool {
     Rule::of(function.name()).is_some() && !function.inner().is::<Bounded>()
@@ -50,14 +44,15 @@ pub(super) fn is_unbounded(function: &ScalarUDF) -> bool {
 
 /// The function within bounds.
 pub(super) fn bounded(function: Arc<ScalarUDF>, share: u64) -> Arc<ScalarUDF> {
-    Bounded::over(function, share)
+    let growth_bytes_max = share.max(GROWTH_BYTES_MIN);
+    Arc::new(ScalarUDF::new_from_impl(Bounded { inner: function, growth_bytes_max }))
 }
 
 /// `left || right`.
 pub(super) fn joined(left: Expr, right: Expr, share: u64) -> Expr {
     static JOIN: LazyLock<Arc<ScalarUDF>> =
         LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(JoinTexts::new())));
-    Expr::ScalarFunction(ScalarFunction::new_udf(Bounded::over(Arc::clone(&JOIN), share), vec![left, right]))
+    Expr::ScalarFunction(ScalarFunction::new_udf(bounded(Arc::clone(&JOIN), share), vec![left, right]))
 }
 
 impl ScalarUDFImpl for Bounded {
