@@ -76,6 +76,9 @@ fn replace(expr: Expr, share: u64) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
         Expr::ScalarFunction(mut call) => {
             refuse_fixed_sizes(&call.func, &call.args)?;
+            if call.func.name().starts_with("regexp_") {
+                refuse_changing_pattern(call.args.get(1))?;
+            }
             if !function::is_unbounded(&call.func) {
                 return Ok(Transformed::no(Expr::ScalarFunction(call)));
             }
@@ -85,8 +88,45 @@ fn replace(expr: Expr, share: u64) -> Result<Transformed<Expr>> {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
             Ok(Transformed::yes(function::joined(*left, *right, share)))
         }
+        Expr::BinaryExpr(binary) => {
+            if is_regular_expression(binary.op) {
+                refuse_changing_pattern(Some(&binary.right))?;
+            }
+            Ok(Transformed::no(Expr::BinaryExpr(binary)))
+        }
+        Expr::SimilarTo(similar) => {
+            refuse_changing_pattern(Some(&similar.pattern))?;
+            Ok(Transformed::no(Expr::SimilarTo(similar)))
+        }
         other => Ok(Transformed::no(other)),
     })
+}
+
+fn is_regular_expression(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
+    )
+}
+
+/// A regular expression is compiled, to as much as 10 MB, and kept as long as its batch: one for each row is gigabytes.
+fn refuse_changing_pattern(pattern: Option<&Expr>) -> Result<()> {
+    let changes = |expr: &Expr| {
+        Ok(matches!(
+            expr,
+            Expr::Column(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::ScalarSubquery(_)
+                | Expr::AggregateFunction(_)
+                | Expr::WindowFunction(_)
+        ))
+    };
+    match pattern.map_or(Ok(false), |pattern| pattern.exists(changes))? {
+        true => plan_err!(
+            "a regular expression has to be a constant; hint: LIKE, strpos and starts_with take columns"
+        ),
+        false => Ok(()),
+    }
 }
 
 /// A type of fixed size takes its memory for nulls too.

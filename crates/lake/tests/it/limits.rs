@@ -106,6 +106,17 @@ async fn expressions_that_would_build_without_bound_are_refused() {
         ("SELECT lpad(device, 1000000000) FROM meter".to_owned(), "lpad() of such long texts"),
         ("SELECT repeat(device, 100000) FROM meter".to_owned(), "repeat() gives more than"),
         ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)') FROM meter".to_owned(), "fixed size"),
+        ("SELECT regexp_like(device, 'a' || power) FROM meter".to_owned(), "has to be a constant"),
+        (
+            "SELECT regexp_count(device, d) FROM (SELECT device, concat('x', device) AS d FROM meter)"
+                .to_owned(),
+            "has to be a constant",
+        ),
+        ("SELECT * FROM meter WHERE device ~ concat(device, 'x')".to_owned(), "has to be a constant"),
+        (
+            "SELECT * FROM meter WHERE device SIMILAR TO concat(device, 'x')".to_owned(),
+            "has to be a constant",
+        ),
         (names("SELECT 1", "SELECT * FROM ? UNION ALL SELECT * FROM ?"), "tables when all names"),
         (names("SELECT device AS d FROM meter", "SELECT d || d AS d FROM ?"), "becomes too large"),
         (
@@ -146,6 +157,8 @@ async fn functions_within_bounds_give_what_they_always_gave() {
         ("regexp_replace(device, '(a)(b)', '$2$1')", "ba"),
         ("overlay(device placing 'X' from 2 for 1)", "aX"),
         ("levenshtein(device, 'abc')", "1"),
+        ("regexp_like(device, '^' || 'ab')", "true"),
+        ("device ~ '^a.$'", "true"),
         ("translate(device, 'ab', 'cd')", "cd"),
         ("repeat('x', 3) || 'y'", "xxxy"),
         ("(SELECT max(device || '!') FROM meter)", "ab!"),
