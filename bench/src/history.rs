@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::client::{Client, Target};
+use crate::random::Random;
 use crate::report::{Report, percentile};
 use crate::servers::{self, Server};
 use crate::{Arguments, process};
@@ -55,7 +56,7 @@ pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.table(&["what", "readings", "readings/s in", "bytes a reading"]);
     let folder = Arc::new(tempfile::tempdir_in(&arguments.scratch)?);
     let server = servers::hub_in(arguments, Arc::clone(&folder), &[])?;
-    // Gateways are up to an hour apart, and a little more on the way.
+    // Rows of an hour come device by device.
     let stream = "CREATE STREAM climate (m0 DOUBLE, WATERMARK FOR ts AS ts - INTERVAL '2' HOUR)";
     post(&server, "/sql", &json!({ "query": stream }))?;
     let mut rates = Vec::new();
@@ -92,7 +93,7 @@ async fn fill(arguments: &Arguments, server: &Server, kind: &'static Kind) -> Re
     Ok(kind.days * 24 * MINUTES * devices as i64)
 }
 
-/// No gateway begins an hour before all have ended the one before.
+/// No gateway begins an hour before those of all others are acknowledged.
 async fn publish(
     target: Target,
     kind: &'static Kind,
@@ -101,7 +102,8 @@ async fn publish(
     hours: Arc<Barrier>,
 ) -> Result<()> {
     let mut client = Client::connect(&target, &format!("gateway-{gateway}"), 60).await?;
-    let mut walks: Vec<Walk> = (gateway..devices).step_by(GATEWAYS as usize).map(|n| Walk::new(n, kind)).collect();
+    let mut walks: Vec<Walk> =
+        (gateway..devices).step_by(GATEWAYS as usize).map(|n| Walk::new(n, kind)).collect();
     let mut free: Vec<u16> = (1..=WINDOW).collect();
     for hour in 0..kind.days * 24 {
         hours.wait().await;
@@ -114,18 +116,18 @@ async fn publish(
             let payload = walk.hour(BEGIN_S + hour * 3_600);
             client.put_publish(&walk.topic, id, payload.as_bytes());
         }
-    }
-    client.flush().await?;
-    while free.len() < usize::from(WINDOW) {
-        client.acknowledgements(|id| free.push(id)).await?;
+        client.flush().await?;
+        while free.len() < usize::from(WINDOW) {
+            client.acknowledgements(|id| free.push(id)).await?;
+        }
     }
     Ok(())
 }
 
-/// A device whose measures wander by small steps (xorshift64, Marsaglia 2003).
+/// A device whose measures wander by small steps.
 struct Walk {
     topic: String,
-    random: u64,
+    random: Random,
     /// In the last decimal that is sent.
     values: Vec<i64>,
     scale: f64,
@@ -137,7 +139,7 @@ impl Walk {
         let (scale, decimals) = if kind.columns == 1 { (10.0, 1) } else { (100.0, 2) };
         Walk {
             topic: format!("devices/device-{number:04}/{}", kind.stream),
-            random: number + 1,
+            random: Random::new(number + 1),
             values: (0..kind.columns).map(|column| 200 + 1_000 * column as i64).collect(),
             scale,
             decimals,
@@ -150,10 +152,7 @@ impl Walk {
             text.push(if minute == 0 { '[' } else { ',' });
             text.push_str(&format!("{{\"ts\":{}", (begin_s + minute * 60) * 1_000));
             for column in 0..self.values.len() {
-                self.random ^= self.random << 13;
-                self.random ^= self.random >> 7;
-                self.random ^= self.random << 17;
-                self.values[column] += (self.random % 5) as i64 - 2;
+                self.values[column] += (self.random.next() % 5) as i64 - 2;
                 let value = self.values[column] as f64 / self.scale;
                 text.push_str(&format!(",\"m{column}\":{value:.*}", self.decimals));
             }
@@ -167,12 +166,10 @@ impl Walk {
 fn charts(arguments: &Arguments, server: &Server, report: &mut Report) -> Result<()> {
     let agent = ureq::Agent::new_with_defaults();
     let mut took = Vec::with_capacity(CHARTS);
-    let mut random = 88_172_645_463_325_252_u64;
+    let mut random = Random::new(88_172_645_463_325_252);
     for _ in 0..CHARTS {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let (device, hour) = (random % arguments.devices, (random >> 32) as i64 % (DAYS_NARROW * 24));
+        let drawn = random.next();
+        let (device, hour) = (drawn % arguments.devices, (drawn >> 32) as i64 % (DAYS_NARROW * 24));
         let (from, to) = (BEGIN_S + hour * 3_600, BEGIN_S + (hour + 1) * 3_600);
         let path = format!(
             "/devices/device-{device:04}/series?stream=climate&property=m0&from={}&to={}&points=60",

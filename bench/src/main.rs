@@ -10,6 +10,7 @@ mod history;
 mod idle;
 mod latency;
 mod process;
+mod random;
 mod recovery;
 mod report;
 mod servers;

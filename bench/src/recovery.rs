@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::client::{Client, Target};
+use crate::random::Random;
 use crate::report::Report;
 use crate::{Arguments, process, servers};
 
@@ -69,7 +70,7 @@ fn bytes_in(folder: &Path) -> io::Result<u64> {
 async fn publish(target: Target, number: u64) -> Result<()> {
     let mut client = Client::connect(&target, &format!("large-{number}"), 60).await?;
     let topic = format!("devices/large-{number}/large");
-    let mut random = number;
+    let mut random = Random::new(number);
     let mut free: Vec<u16> = (1..=WINDOW).collect();
     loop {
         for id in free.drain(..) {
@@ -80,14 +81,12 @@ async fn publish(target: Target, number: u64) -> Result<()> {
     }
 }
 
-/// Six random bits a character (xorshift64, Marsaglia 2003).
-fn payload(random: &mut u64) -> Vec<u8> {
+/// Six random bits a character.
+fn payload(random: &mut Random) -> Vec<u8> {
     let mut text = b"{\"text\":\"".to_vec();
     while text.len() < TEXT_BYTES {
-        *random ^= *random << 13;
-        *random ^= *random >> 7;
-        *random ^= *random << 17;
-        text.extend((0..10).map(|place| b'0' + ((*random >> (6 * place)) & 0x3f) as u8).map(
+        let drawn = random.next();
+        text.extend((0..10).map(|place| b'0' + ((drawn >> (6 * place)) & 0x3f) as u8).map(
             |byte| match byte {
                 // The one character of this range that JSON escapes.
                 b'\\' => b'~',

@@ -44,7 +44,8 @@ impl Server {
 
     /// SIGTERM, and waits for the orderly end.
     pub fn end(mut self) -> Result<()> {
-        let status = Command::new("kill").arg(self.pid().to_string()).status().context("cannot run `kill`")?;
+        let status =
+            Command::new("kill").arg(self.pid().to_string()).status().context("cannot run `kill`")?;
         if !status.success() || !self.child.wait()?.success() {
             bail!("the server did not end in order");
         }
