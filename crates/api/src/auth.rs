@@ -36,7 +36,7 @@ const SESSION_COOKIE_TLS: &str = "__Host-springhouse_session";
 pub(crate) const CSRF_HEADER: &str = "x-springhouse";
 
 /// How long a verified credential is believed without asking again.
-pub(crate) const BELIEVED_FOR: Duration = Duration::from_secs(5);
+pub const BELIEVED_FOR: Duration = Duration::from_secs(5);
 /// More callers than this within [`BELIEVED_FOR`] are looked up each time.
 const REMEMBERED_MAX: usize = 4096;
 

@@ -46,6 +46,7 @@ mod streams;
 mod tail;
 mod tokens;
 
+pub use auth::BELIEVED_FOR;
 pub use openapi::document;
 pub use options::{Connect, Options};
 pub use problem::Problem;

@@ -43,10 +43,7 @@ impl Threads {
         work: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = Result<T, Interrupted>> {
         let task = self.start(work);
-        async move {
-            let mut task = task?;
-            (&mut task.0).await.map_err(|_| Interrupted)
-        }
+        async move { task?.ended().await }
     }
 
     /// Runs a future there to its end, also when nobody waits for it any more.

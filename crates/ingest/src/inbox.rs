@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, StringArray, cast::AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, LogError, Offset, PACE, Reader, Record};
+use springhouse_log::{Kind, LogError, Offset, Reader, Record};
 use springhouse_meta::{MetaError, QUARANTINED_BYTES_MIN, QuarantinedMessage};
 use springhouse_model::{TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, RECEIVED_COLUMN, SITE_COLUMN};
@@ -22,7 +23,9 @@ const CONSUMER: &str = "quarantine";
 const READ_BYTES: usize = 4 << 20;
 /// Records without a quarantined message after which the place is written down all the same.
 const RECORDS_UNWRITTEN_MAX: u64 = 10_000;
-const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+/// People look at it, and the threads that take readings in are better left alone.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut closing = shared.closing.subscribe();
@@ -62,7 +65,7 @@ async fn follow(shared: &Shared) -> Result<std::convert::Infallible, InboxError>
     let stored = shared.meta.offset(CONSUMER).await?.map(Offset);
     let mut written = stored.unwrap_or(shared.log.head()).max(shared.log.head());
     shared.log.hold(CONSUMER, written);
-    let mut reader = Reader::new(Arc::clone(&shared.log), written).paced(PACE);
+    let mut reader = Reader::new(Arc::clone(&shared.log), written).paced(LOOK_EVERY);
     let mut sizes = HashMap::new();
     loop {
         let records = reader.next(READ_BYTES).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec::IntoIter;
 
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -96,15 +97,15 @@ impl Shared {
             let (first, left) = (records.as_slice().first().map(|record| record.offset.0), records.len());
             let Some(first) = first else { return };
             let decoded = self.blocking(move || portion(records)).await;
-            let (chunks, next);
-            (chunks, next, records) = decoded.unwrap_or_else(|_| {
+            let portion = decoded.unwrap_or_else(|_| {
                 // Reading them again would end the same way, for ever, and for all streams.
                 let next = first + left as u64;
                 tracing::error!(first, next, "records could not be taken into the lake");
                 counter!("springhouse_lake_lost_records_total").increment(next - first);
-                (Vec::new(), next, Vec::new().into_iter())
+                Portion { chunks: Vec::new(), next, rest: Vec::new().into_iter() }
             });
-            self.push(chunks, next);
+            self.push(portion.chunks, portion.next);
+            records = portion.rest;
         }
     }
 
@@ -200,13 +201,19 @@ impl Shared {
     }
 }
 
-/// Records that are still to be taken.
-type Rest = std::vec::IntoIter<Arc<Record>>;
+/// What was decoded of some records at once.
+struct Portion {
+    /// Readings by stream.
+    chunks: Vec<(u32, Chunk)>,
+    /// The offset behind them.
+    next: u64,
+    /// Records that are still to be taken.
+    rest: IntoIter<Arc<Record>>,
+}
 
-/// The readings of the first records as chunks by stream, the offset behind them, and the records that remain. A record
-/// that cannot be decoded is reported and passed over: it would otherwise stop the lake for all streams, and the log
-/// keeps it.
-fn portion(mut records: Rest) -> (Vec<(u32, Chunk)>, u64, Rest) {
+/// Decodes the first of some records. One that cannot be decoded is reported and passed over: it would otherwise stop
+/// the lake for all streams, and the log keeps it.
+fn portion(mut records: IntoIter<Arc<Record>>) -> Portion {
     let (mut chunks, mut bytes, mut next) = (Vec::new(), 0, 0);
     while bytes < PORTION_BYTES
         && let Some(record) = records.next()
@@ -238,5 +245,5 @@ fn portion(mut records: Rest) -> (Vec<(u32, Chunk)>, u64, Rest) {
             }
         }
     }
-    (chunks, next, records)
+    Portion { chunks, next, rest: records }
 }

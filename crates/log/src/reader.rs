@@ -14,7 +14,8 @@ pub struct Reader {
     position: Offset,
     end: watch::Receiver<Offset>,
     pace: Duration,
-    woken_at: Option<Instant>,
+    /// When to look again after the last records.
+    rests_until: Option<Instant>,
 }
 
 /// For consumers that nobody waits for to the millisecond. Waking one costs more than what it does for a single
@@ -24,7 +25,7 @@ pub const PACE: Duration = Duration::from_millis(2);
 impl Reader {
     pub fn new(log: Arc<dyn Log>, from: Offset) -> Reader {
         let end = log.watch();
-        Reader { log, position: from, end, pace: Duration::ZERO, woken_at: None }
+        Reader { log, position: from, end, pace: Duration::ZERO, rests_until: None }
     }
 
     /// Wakes up for new records no oftener than this. The first records after a silence come at once, and a reader that is
@@ -47,14 +48,17 @@ impl Reader {
         loop {
             let records = self.next_ready(bytes_max).await?;
             if !records.is_empty() {
+                self.rests_until = (!self.pace.is_zero()).then(|| Instant::now() + self.pace);
                 return Ok(records);
+            }
+            // Rests before it listens: the commits of that time wake nobody.
+            if let Some(until) = self.rests_until {
+                tokio::time::sleep_until(until).await;
+                self.rests_until = None;
+                continue;
             }
             let position = self.position;
             self.end.wait_for(|end| *end > position).await.map_err(|_| LogError::Closed)?;
-            if let Some(woken_at) = self.woken_at.filter(|_| !self.pace.is_zero()) {
-                tokio::time::sleep_until(woken_at + self.pace).await;
-            }
-            self.woken_at = Some(Instant::now());
         }
     }
 

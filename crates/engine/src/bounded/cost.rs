@@ -1,8 +1,9 @@
 //! What a call will cost at most for each row, told from its arguments before it is made.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt64Array};
+use arrow::compute::kernels::length::length;
+use arrow::compute::{cast, max, sum};
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 
@@ -93,13 +94,30 @@ impl Costs {
         self.rule.cost(&self.arguments, row)
     }
 
-    /// Bytes of the longest text that goes in, and of the argument that has the most over all rows.
-    pub fn input(&self, rows: usize) -> (u64, u64) {
-        let sizes = self.arguments.iter().map(|argument| {
-            let rows = (0..rows).map(|row| argument.bytes(row));
-            rows.fold((0, 0), |(longest, total): (u64, u64), bytes| (longest.max(bytes), total + bytes))
-        });
-        sizes.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)))
+    /// Of the argument that has the longest text, and of the one that has the most over all rows.
+    pub fn input(&self, rows: usize) -> Extent {
+        let extents = self.arguments.iter().map(|argument| argument.extent(rows));
+        extents.fold(Extent::default(), |a, b| Extent {
+            longest: a.longest.max(b.longest),
+            total: a.total.max(b.total),
+        })
+    }
+}
+
+/// Bytes of the longest text, and of all rows together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub longest: u64,
+    pub total: u64,
+}
+
+impl Extent {
+    pub fn of(value: &ColumnarValue) -> Result<Extent> {
+        let rows = match value {
+            ColumnarValue::Scalar(_) => 1,
+            ColumnarValue::Array(array) => array.len(),
+        };
+        Ok(Argument::of(value)?.extent(rows))
     }
 }
 
@@ -109,7 +127,8 @@ enum Argument {
         bytes: u64,
         number: i64,
     },
-    Texts(ArrayRef),
+    /// Bytes of each text.
+    Texts(UInt64Array),
     Numbers(Int64Array),
     /// Of a type that has no length to ask for: no value is larger than all together.
     AtMost(u64),
@@ -126,7 +145,7 @@ impl Argument {
                 },
             },
             ColumnarValue::Array(array) => match array.data_type() {
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Argument::Texts(array.clone()),
+                ty if ty.is_string() || ty.is_binary() => Argument::Texts(lengths(array)?),
                 ty if ty.is_numeric() => {
                     Argument::Numbers(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
                 }
@@ -139,13 +158,19 @@ impl Argument {
     fn bytes(&self, row: usize) -> u64 {
         match self {
             Argument::Same { bytes, .. } | Argument::AtMost(bytes) => *bytes,
-            Argument::Texts(array) if array.is_null(row) => 0,
-            Argument::Texts(array) => match array.data_type() {
-                DataType::Utf8 => array.as_string::<i32>().value(row).len() as u64,
-                DataType::LargeUtf8 => array.as_string::<i64>().value(row).len() as u64,
-                _ => array.as_string_view().value(row).len() as u64,
-            },
-            Argument::Numbers(_) => 0,
+            Argument::Texts(lengths) if lengths.is_valid(row) => lengths.value(row),
+            Argument::Texts(_) | Argument::Numbers(_) => 0,
+        }
+    }
+
+    fn extent(&self, rows: usize) -> Extent {
+        match self {
+            Argument::Same { bytes, .. } => Extent { longest: *bytes, total: bytes * rows as u64 },
+            Argument::Texts(lengths) => {
+                Extent { longest: max(lengths).unwrap_or(0), total: sum(lengths).unwrap_or(0) }
+            }
+            Argument::AtMost(bytes) => Extent { longest: *bytes, total: *bytes },
+            Argument::Numbers(_) => Extent::default(),
         }
     }
 
@@ -158,8 +183,13 @@ impl Argument {
     }
 }
 
+/// Bytes of each text; null for none.
+fn lengths(texts: &ArrayRef) -> Result<UInt64Array> {
+    Ok(cast(&length(texts)?, &DataType::UInt64)?.as_primitive::<UInt64Type>().clone())
+}
+
 /// Of a text; about, of anything else that has no fixed size.
-pub(super) fn text_bytes(scalar: &ScalarValue) -> u64 {
+fn text_bytes(scalar: &ScalarValue) -> u64 {
     match scalar {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => {
             text.as_ref().map_or(0, |text| text.len() as u64)
@@ -203,6 +233,6 @@ mod tests {
         let arguments = [ColumnarValue::Array(Arc::new(texts)), ColumnarValue::Array(Arc::new(numbers))];
         let costs = Costs::of(Rule::Repeat, &arguments).unwrap();
         assert_eq!([0, 1, 2].map(|row| costs.row(row).bytes), [6, 0, 0]);
-        assert_eq!(costs.input(3), (2, 2));
+        assert_eq!(costs.input(3), Extent { longest: 2, total: 2 });
     }
 }

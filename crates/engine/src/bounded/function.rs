@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::TransformedResult;
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     Signature,
 };
 
-use super::cost::{Costs, Rule};
+use super::cost::{Costs, Extent, Rule};
 use super::deadline;
 use super::join_texts::JoinTexts;
 
@@ -130,8 +130,8 @@ impl ScalarUDFImpl for Bounded {
 
 impl Bounded {
     fn limits(&self, costs: &Costs, rows: usize) -> Limits {
-        let (longest, total) = costs.input(rows);
-        Limits { value: VALUE_BYTES_MAX.max(longest), total: self.growth_bytes_max + total }
+        let input = costs.input(rows);
+        Limits { value: VALUE_BYTES_MAX.max(input.longest), total: self.growth_bytes_max + input.total }
     }
 
     /// The first rows of `rows` that can be computed together.
@@ -162,10 +162,14 @@ struct Limits {
 impl Limits {
     /// Adds a result to what came out before it.
     fn check(&self, name: &str, result: &ColumnarValue, bytes: &mut u64) -> Result<()> {
-        let (total, longest) = text_bytes(result);
-        *bytes += total;
-        if longest > self.value {
-            return exec_err!("{name}() gives a text of {longest} bytes, at most {} are allowed", self.value);
+        let result = Extent::of(result)?;
+        *bytes += result.total;
+        if result.longest > self.value {
+            return exec_err!(
+                "{name}() gives a text of {} bytes, at most {} are allowed",
+                result.longest,
+                self.value
+            );
         }
         match *bytes > self.total {
             true => exec_err!("{name}() gives more than {} bytes for {BATCH}", self.total),
@@ -176,29 +180,6 @@ impl Limits {
 
 /// Rows are computed in batches, as an error says it.
 const BATCH: &str = "some thousand rows; hint: shorten the texts first, as by substr()";
-
-/// Bytes of all texts, and of the longest one.
-fn text_bytes(value: &ColumnarValue) -> (u64, u64) {
-    let lengths = |lengths: &mut dyn Iterator<Item = Option<usize>>| {
-        lengths
-            .flatten()
-            .fold((0, 0), |(total, longest), length| (total + length as u64, longest.max(length as u64)))
-    };
-    match value {
-        ColumnarValue::Scalar(scalar) => {
-            let bytes = super::cost::text_bytes(scalar);
-            (bytes, bytes)
-        }
-        ColumnarValue::Array(array) => match array.data_type() {
-            DataType::Utf8 => lengths(&mut array.as_string::<i32>().iter().map(|text| text.map(str::len))),
-            DataType::LargeUtf8 => {
-                lengths(&mut array.as_string::<i64>().iter().map(|text| text.map(str::len)))
-            }
-            DataType::Utf8View => lengths(&mut array.as_string_view().iter().map(|text| text.map(str::len))),
-            _ => (array.get_array_memory_size() as u64, 0),
-        },
-    }
-}
 
 fn sliced(args: &ScalarFunctionArgs, rows: &Range<usize>) -> ScalarFunctionArgs {
     let slice = |value: &ColumnarValue| match value {

@@ -2,18 +2,15 @@
 //! process than the hub has revoked (`springhouse token revoke --data`). What is revoked through the API is cut off there.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use springhouse_api::BELIEVED_FOR;
 use springhouse_meta::Meta;
 use springhouse_mqtt::Gateway;
 use tokio::time::MissedTickBehavior;
 
-/// As long as the API believes a token without asking again.
-const INTERVAL: Duration = Duration::from_secs(5);
-
 /// Looks again and again, for ever.
 pub async fn watch(meta: Arc<dyn Meta>, gateway: Gateway) {
-    let mut clock = tokio::time::interval(INTERVAL);
+    let mut clock = tokio::time::interval(BELIEVED_FOR);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;

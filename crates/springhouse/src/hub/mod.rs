@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use springhouse_act::AlertRecorder;
-use springhouse_engine::Engine;
+use springhouse_engine::{Engine, Threads};
 use springhouse_ingest::Ingest;
 use springhouse_lake::Lake;
 use springhouse_log::Log;
@@ -55,6 +55,8 @@ pub struct Hub {
     /// True when HTTP has to end.
     ending: watch::Sender<bool>,
     servers: JoinSet<anyhow::Result<()>>,
+    /// Where lake, alerts and the page's rates follow the log.
+    _followers: Threads,
     /// Given back last: the next hub must find everything written.
     _directory: DataDirectory,
 }

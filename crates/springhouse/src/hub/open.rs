@@ -7,7 +7,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use springhouse_act::AlertRecorder;
 use springhouse_api::{App, Connect, Parts};
-use springhouse_engine::Engine;
+use springhouse_engine::{Engine, Threads};
 use springhouse_ingest::{Admission, Ingest};
 use springhouse_lake::Lake;
 use springhouse_log::{DiskLog, Log};
@@ -53,14 +53,12 @@ impl Hub {
         let ingest =
             Ingest::open(ingest_options(&settings)?, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&clock))
                 .await?;
-        let lake_parts = springhouse_lake::Parts {
-            meta: Arc::clone(&meta),
-            log: Arc::clone(&log),
-            catalog: Arc::new(RegistryCatalog(ingest.clone())),
-            clock: Arc::clone(&clock),
-        };
-        let lake = Lake::open(lake_options(&settings), lake_parts).await?;
-        let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log)).await?;
+        // What is opened there stays there: whoever follows the log does not wake the threads that take readings in.
+        let followers = Threads::new("followers", 1).context("cannot start the threads of followers")?;
+        let lake = Lake::open(lake_options(&settings), lake_parts(&meta, &log, &ingest, &clock));
+        let lake = followers.complete(lake).await??;
+        let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log));
+        let alerts = followers.complete(alerts).await??;
         let engine_options = springhouse_engine::Options::new(settings.data.clone());
         let engine =
             Engine::open(engine_options, Arc::clone(&meta), Arc::clone(&log), ingest.clone()).await?;
@@ -91,7 +89,8 @@ impl Hub {
         if let Some(page) = addresses.page() {
             directory.tell_page(&page).context("cannot write to the data directory")?;
         }
-        let app = App::new(parts).context("cannot start the threads of live views")?;
+        let app = followers.complete(async { App::new(parts) }).await?;
+        let app = app.context("cannot start the threads of live views")?;
         let servers = serve(listeners, &gateway, tls, app, shutdown)?;
         tokio::spawn(keep_metrics(metrics));
         tokio::spawn(credentials::watch(Arc::clone(&meta), gateway.clone()));
@@ -107,6 +106,7 @@ impl Hub {
             gateway,
             ending,
             servers,
+            _followers: followers,
             _directory: directory,
         })
     }
@@ -167,6 +167,20 @@ fn lake_options(settings: &Settings) -> springhouse_lake::Options {
     springhouse_lake::Options {
         query_memory_bytes: settings.storage.query_memory_bytes,
         ..springhouse_lake::Options::new(paths::lake(&settings.data))
+    }
+}
+
+fn lake_parts(
+    meta: &Arc<dyn Meta>,
+    log: &Arc<dyn Log>,
+    ingest: &Ingest,
+    clock: &Arc<dyn Clock>,
+) -> springhouse_lake::Parts {
+    springhouse_lake::Parts {
+        meta: Arc::clone(meta),
+        log: Arc::clone(log),
+        catalog: Arc::new(RegistryCatalog(ingest.clone())),
+        clock: Arc::clone(clock),
     }
 }
 
