@@ -1,23 +1,32 @@
 //! The window functions of pipelines over bounded tables, so that one text means the same live and on history.
 //!
-//! On history `TUMBLE(stream, ts, size)` is a projection that computes `window_start` and `window_end` with the very
-//! function that the live operator uses; GROUP BY, HAVING and everything else is DataFusion's own.
+//! On history `TUMBLE` and `HOP` are projections that compute `window_start` and `window_end` with the very function that the
+//! live operators use, `HOP` with a row for each window; `SESSION` looks at the rows of a key in the order of time. GROUP BY,
+//! HAVING and everything else is DataFusion's own.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use arrow::array::{Array, AsArray, ListArray, TimestampMicrosecondArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, TimestampMicrosecondType};
+use datafusion::common::{Column, Result, ScalarValue, TableReference, exec_err};
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::functions_window::lead_lag::lag_udwf;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, lit,
+    ColumnarValue, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition, cast, ident, lit,
 };
 use datafusion::sql::sqlparser::ast::TableFactor;
 
-use crate::plan::window::{WINDOW_END, WINDOW_START, Window, WindowFunctions, WindowNode, kept_columns};
+use crate::plan::window::{
+    Aligned, WINDOW_END, WINDOW_START, Window, WindowFunctions, WindowNode, kept_columns, time_type,
+};
 
 /// What recognizes window functions in FROM. A planner whose catalog does not find names inside arguments, such as
 /// `SessionContext`, needs a subquery there: `TUMBLE((SELECT * FROM meter), ts, …)`.
@@ -44,48 +53,99 @@ impl RelationPlanner for BoundedWindows {
     }
 }
 
-/// The node as a projection.
+/// The node in DataFusion's own.
 fn lower(plan: LogicalPlan) -> Result<LogicalPlan> {
     let node = match &plan {
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<WindowNode>(),
         _ => None,
     };
-    let Some(node) = node else { return Ok(plan) };
+    match node.map(|node| (node, node.window)) {
+        None => Ok(plan),
+        Some((node, Window::Aligned(window))) => aligned(node, window),
+        Some((node, Window::Session { gap_us })) => session(node, gap_us),
+    }
+}
+
+/// The columns that the node hands on, and the qualifier of those that it adds.
+fn kept(node: &WindowNode) -> (Vec<Expr>, Option<TableReference>) {
+    let schema = node.input.schema();
+    let kept = kept_columns(schema).map(|index| Expr::from(schema.qualified_field(index))).collect();
     let qualifier = match &node.ts {
         Expr::Column(column) => column.relation.clone(),
         _ => None,
     };
-    let schema = node.input.schema();
-    let mut columns: Vec<Expr> =
-        kept_columns(schema).map(|index| Expr::from(schema.qualified_field(index))).collect();
-    for (name, is_end) in [(WINDOW_START, false), (WINDOW_END, true)] {
-        let bound = ScalarUDF::from(WindowBound::new(is_end));
-        let call = bound.call(vec![node.ts.clone(), lit(node.window.size_us())]);
-        columns.push(call.alias_qualified(qualifier.clone(), name));
-    }
-    LogicalPlanBuilder::from(node.input.clone()).project(columns)?.build()
+    (kept, qualifier)
 }
 
-/// Start or end of the tumbling window of a time; the second argument is the size in microseconds.
+/// A row for each of the starts of its windows.
+fn aligned(node: &WindowNode, window: Aligned) -> Result<LogicalPlan> {
+    let (mut columns, qualifier) = kept(node);
+    let mut all = columns.clone();
+    let starts = ScalarUDF::from(WindowStarts::new());
+    let starts = starts.call(vec![node.ts.clone(), lit(window.slide_us), lit(window.size_us)]);
+    columns.push(starts.alias(WINDOW_START));
+    let start = ident(WINDOW_START);
+    let end = start.clone() + lit(ScalarValue::DurationMicrosecond(Some(window.size_us)));
+    all.push(start.alias_qualified(qualifier.clone(), WINDOW_START));
+    all.push(end.alias_qualified(qualifier, WINDOW_END));
+    let rows = LogicalPlanBuilder::from(node.input.clone()).project(columns)?;
+    rows.unnest_column(WINDOW_START)?.project(all)?.build()
+}
+
+/// A row begins a session when it is the first of its key or at least the gap behind the one before.
+fn session(node: &WindowNode, gap_us: i64) -> Result<LogicalPlan> {
+    const BEGUN: &str = "_session";
+    let (columns, qualifier) = kept(node);
+    let over = |function: WindowFunctionDefinition, argument: Expr, keys: Vec<Expr>| {
+        Expr::from(WindowFunction::new(function, vec![argument])).partition_by(keys)
+    };
+    let in_order = || vec![node.ts.clone().sort(true, false)];
+    let until_here = WindowFrame::new_bounds(
+        WindowFrameUnits::Rows,
+        WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+        WindowFrameBound::CurrentRow,
+    );
+    let before = over(WindowFunctionDefinition::WindowUDF(lag_udwf()), node.ts.clone(), node.keys.clone());
+    let before = before.order_by(in_order()).build()?;
+    let gap = lit(ScalarValue::DurationMicrosecond(Some(gap_us)));
+    let name = |expr: &Expr| expr.schema_name().to_string();
+    let rows = LogicalPlanBuilder::from(node.input.clone()).window([before.clone()])?;
+    let before = Expr::Column(Column::new_unqualified(name(&before)));
+    let begins = before.clone().is_null().or((node.ts.clone() - before).gt_eq(gap.clone()));
+    let mut with_begins = columns.clone();
+    with_begins.push(cast(begins, DataType::Int64).alias(BEGUN));
+    let rows = rows.project(with_begins)?;
+    let count = over(WindowFunctionDefinition::AggregateUDF(sum_udaf()), ident(BEGUN), node.keys.clone());
+    let count = count.order_by(in_order()).window_frame(until_here).build()?;
+    let rows = rows.window([count.clone()])?;
+    let mut keys = node.keys.clone();
+    keys.push(Expr::Column(Column::new_unqualified(name(&count))));
+    let first =
+        over(WindowFunctionDefinition::AggregateUDF(min_udaf()), node.ts.clone(), keys.clone()).build()?;
+    let last = over(WindowFunctionDefinition::AggregateUDF(max_udaf()), node.ts.clone(), keys).build()?;
+    let rows = rows.window([first.clone(), last.clone()])?;
+    let column = |expr: &Expr| Expr::Column(Column::new_unqualified(name(expr)));
+    let mut all = columns;
+    all.push(column(&first).alias_qualified(qualifier.clone(), WINDOW_START));
+    all.push((column(&last) + gap).alias_qualified(qualifier, WINDOW_END));
+    rows.project(all)?.build()
+}
+
+/// The starts of the windows that hold a time; the other arguments are slide and size in microseconds.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct WindowBound {
-    is_end: bool,
+struct WindowStarts {
     signature: Signature,
 }
 
-impl WindowBound {
-    fn new(is_end: bool) -> WindowBound {
-        WindowBound { is_end, signature: Signature::any(2, Volatility::Immutable) }
+impl WindowStarts {
+    fn new() -> WindowStarts {
+        WindowStarts { signature: Signature::any(3, Volatility::Immutable) }
     }
 }
 
-fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-impl ScalarUDFImpl for WindowBound {
+impl ScalarUDFImpl for WindowStarts {
     fn name(&self) -> &str {
-        if self.is_end { "tumble_end" } else { "tumble_start" }
+        "window_starts"
     }
 
     fn signature(&self) -> &Signature {
@@ -93,23 +153,32 @@ impl ScalarUDFImpl for WindowBound {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(time_type())
+        Ok(DataType::new_list(time_type(), false))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [times, size] = arguments.args.as_slice() else {
-            return exec_err!("{} takes a time and a size", self.name());
+        let [times, ColumnarValue::Scalar(slide), ColumnarValue::Scalar(size)] = arguments.args.as_slice()
+        else {
+            return exec_err!("{} takes a time, a slide and a size", self.name());
         };
-        let ColumnarValue::Scalar(ScalarValue::Int64(Some(size_us))) = size else {
-            return exec_err!("{}: the size is not a number", self.name());
+        let (ScalarValue::Int64(Some(slide_us)), ScalarValue::Int64(Some(size_us))) = (slide, size) else {
+            return exec_err!("{}: slide and size are numbers", self.name());
         };
-        let window = Window::Tumble { size_us: *size_us };
-        let offset = if self.is_end { *size_us } else { 0 };
+        let window = Aligned { slide_us: *slide_us, size_us: *size_us };
         let times = times.to_array(arguments.number_rows)?;
         let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
             return exec_err!("{}: {} is not a time", self.name(), times.data_type());
         };
-        let bounds: TimestampMicrosecondArray = times.unary(|ts| window.start_of(ts).saturating_add(offset));
-        Ok(ColumnarValue::Array(Arc::new(bounds.with_timezone("UTC"))))
+        let mut starts = Vec::new();
+        let mut lengths = Vec::with_capacity(times.len());
+        for ts in times.values() {
+            let before = starts.len();
+            starts.extend(window.starts_of(*ts));
+            lengths.push(starts.len() - before);
+        }
+        let field = Arc::new(Field::new_list_field(time_type(), false));
+        let starts = TimestampMicrosecondArray::from(starts).with_timezone("UTC");
+        let lists = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), Arc::new(starts), None)?;
+        Ok(ColumnarValue::Array(Arc::new(lists)))
     }
 }

@@ -132,12 +132,13 @@ impl Pipeline {
 
     /// Goes on from a state of the same query.
     pub fn restore(&mut self, state: &State) -> Result<(), RunError> {
+        let told = watermark(state.event_time_max, self.plan.source.watermark_delay_us);
         let stateful = self.plan.steps.iter().zip(&mut self.operators);
         let mut stateful = stateful.filter(|(step, _)| matches!(step, Step::Aggregate(_)));
         for bytes in &state.operators {
             let (_, operator) =
                 stateful.next().ok_or(RunError::State { what: "there are more states than operators" })?;
-            operator.restore(bytes)?;
+            operator.restore(bytes, told)?;
         }
         if stateful.next().is_some() {
             return Err(RunError::State { what: "an operator's state is missing" });

@@ -42,6 +42,18 @@ export const SNIPPETS: Completion[] = [
     detail: "window by event time",
     apply: "TUMBLE(stream, ts, INTERVAL '1' MINUTE)",
   },
+  {
+    label: "HOP",
+    type: "function",
+    detail: "windows that overlap: slide, size",
+    apply: "HOP(stream, ts, INTERVAL '10' SECOND, INTERVAL '1' MINUTE)",
+  },
+  {
+    label: "SESSION",
+    type: "function",
+    detail: "rows without a gap, by key",
+    apply: "SESSION(stream, ts, INTERVAL '5' MINUTE, device)",
+  },
   { label: "CREATE PIPELINE", type: "keyword", detail: "rows into a stream", apply: "CREATE PIPELINE name INTO stream AS\nSELECT " },
   { label: "CREATE ALERT", type: "keyword", detail: "rows that matter", apply: "CREATE ALERT name SEVERITY warning AS\nSELECT " },
   { label: "date_bin", type: "function", detail: "bucket of time", apply: "date_bin(INTERVAL '1 minute', ts)" },

@@ -1,36 +1,48 @@
-//! Aggregation per window and key, by event time.
+//! Aggregation per aligned window and key, by event time.
 //!
-//! Rows go into the pane of their window unless the watermark before them has passed the window's end and the
-//! allowed lateness; those are late. A pane is closed once, when the watermark passes that same line, and panes close
-//! in the order of their end, keys in the order of their value. Which row is late and what comes out in which order
-//! therefore follows from the rows alone, however they are cut into batches.
+//! Rows are gathered in slices. A slice is the window itself or, where windows overlap, a time that lies wholly inside or
+//! wholly outside of each of them: a row is taken in once, however many windows it is in, and a window is put together
+//! from its slices when it closes. A row is late when the watermark before it has passed the end of its last window and
+//! the allowed lateness. A window is given once, when the watermark passes that same line, and windows are given
+//! in the order of their end, keys in the order of their value. Which row is late, in which windows the others are and what
+//! comes out in which order therefore follows from the rows alone, however they are cut into batches.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
-};
-use arrow::compute::take;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
 use hashbrown::HashMap;
 
 use super::pane::{Inputs, Pane};
 use super::rowwise::with_row_count;
-use super::{Chunk, LateRows, Lineage, Operator, Outbox};
+use super::slice::Slice;
+use super::{Bound, Chunk, Late, Lineage, Operator, Outbox};
 use crate::RunError;
 use crate::ipc;
+use crate::plan::window::Aligned;
 use crate::plan::{AggregateStep, Group};
 
 pub(crate) struct WindowAggregate {
     step: Arc<AggregateStep>,
-    /// Open panes by the end of their window.
-    panes: BTreeMap<i64, Pane>,
+    window: Aligned,
+    /// Slices are in several windows each; otherwise each is a window.
+    shared: bool,
+    bound: Bound,
+    /// By their end.
+    slices: BTreeMap<i64, Slice>,
+    /// Windows that end here or before have been given.
+    given: i64,
 }
 
 impl WindowAggregate {
-    pub(crate) fn new(step: Arc<AggregateStep>) -> WindowAggregate {
-        WindowAggregate { step, panes: BTreeMap::new() }
+    pub(super) fn new(
+        step: Arc<AggregateStep>,
+        window: Aligned,
+        shared: bool,
+        bound: Bound,
+    ) -> WindowAggregate {
+        WindowAggregate { step, window, shared, bound, slices: BTreeMap::new(), given: i64::MIN }
     }
 
     /// The watermark at which a window is complete.
@@ -38,41 +50,99 @@ impl WindowAggregate {
         end.saturating_add(self.step.allowed_lateness_us)
     }
 
-    /// Splits the rows of a chunk by window, late ones apart.
-    fn split(&self, ends: &[i64], lineage: &Lineage) -> Split {
-        let watermarks = lineage.watermarks.values();
+    /// The end of the last window that a slice is in.
+    fn last_end(&self, slice_end: i64) -> i64 {
+        if self.shared { self.window.last_end(slice_end) } else { slice_end }
+    }
+
+    /// The end of the next window that holds rows and has not been given.
+    fn next_end(&self) -> Option<i64> {
+        let slice_end = *self.slices.first_key_value()?.0;
+        if !self.shared {
+            return Some(slice_end);
+        }
+        let first = self.window.first_end(slice_end);
+        let after = self.window.first_end(self.given.saturating_add(1));
+        Some(first.max(after))
+    }
+
+    /// Splits the rows of a chunk by slice, late ones apart.
+    fn split(&self, ends: &[i64], lineage: &Lineage, rows: Range<usize>) -> Split {
+        let (watermarks, sources) = (lineage.watermarks.values(), lineage.rows.values());
         let mut split = Split::default();
         let mut places = HashMap::new();
         let mut current = 0;
-        for (row, (end, watermark)) in ends.iter().zip(watermarks.iter()).enumerate() {
-            let closes_at = self.closes_at(*end);
-            if closes_at <= *watermark {
-                split.late.push(row as u32);
-                split.late_by.push(watermark.saturating_sub(closes_at));
+        for row in rows {
+            let (end, watermark) = (ends[row], watermarks[row]);
+            let closes_at = self.closes_at(self.last_end(end));
+            if closes_at <= watermark {
+                // A row that stands there for several windows is late when it is late for the last of them.
+                if sources.get(row + 1) != Some(&sources[row]) {
+                    split.late.push(row, watermark.saturating_sub(closes_at));
+                }
                 continue;
             }
-            if split.windows.get(current).is_none_or(|(window, _)| window != end) {
-                current = *places.entry(*end).or_insert(split.windows.len());
-                if current == split.windows.len() {
-                    split.windows.push((*end, Vec::new()));
+            if split.slices.get(current).is_none_or(|(slice, _)| *slice != end) {
+                current = *places.entry(end).or_insert(split.slices.len());
+                if current == split.slices.len() {
+                    split.slices.push((end, Vec::new()));
                 }
             }
-            split.windows[current].1.push(row as u32);
+            split.slices[current].1.push(row as u32);
         }
         split
     }
 
-    fn pane(&mut self, end: i64) -> Result<&mut Pane, RunError> {
-        use std::collections::btree_map::Entry;
-        match self.panes.entry(end) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(Pane::new(&self.step)?)),
+    /// Takes in rows that meet the same open windows.
+    fn take(&mut self, split: Split, inputs: &Inputs) -> Result<(), RunError> {
+        for (end, rows) in split.slices {
+            let slice = self.slices.entry(end).or_default();
+            match rows.len() == inputs.rows {
+                true => slice.update(&self.step, inputs)?,
+                false => slice.update(&self.step, &inputs.take(&UInt32Array::from(rows))?)?,
+            }
         }
+        Ok(())
+    }
+
+    /// Gives the windows that are complete at a watermark.
+    fn give_complete(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
+        while let Some(end) = self.next_end() {
+            if self.closes_at(end) > watermark {
+                break;
+            }
+            let pane = self.put_together(end)?;
+            out.chunks.push(self.close(end, pane)?);
+            self.given = end;
+        }
+        self.given = self.given.max(watermark.saturating_sub(self.step.allowed_lateness_us));
+        Ok(())
+    }
+
+    /// The groups of a window. Slices of which it was the last window go.
+    fn put_together(&mut self, end: i64) -> Result<Pane, RunError> {
+        if !self.shared {
+            return self.slices.remove(&end).unwrap_or_default().into_pane(&self.step);
+        }
+        let mut pane = Pane::new(&self.step, &self.step.key_schema)?;
+        let first = end.saturating_sub(self.window.size_us).saturating_add(1);
+        for (_, slice) in self.slices.range_mut(first..=end) {
+            if let Some(state) = slice.seal(&self.step)? {
+                pane.merge(&self.step, state)?;
+            }
+        }
+        while let Some(slice) = self.slices.first_entry() {
+            if self.window.last_end(*slice.key()) > end {
+                break;
+            }
+            slice.remove();
+        }
+        Ok(pane)
     }
 
     fn close(&self, end: i64, pane: Pane) -> Result<Chunk, RunError> {
         let (keys, results, rows) = pane.close()?;
-        let start = end.saturating_sub(self.step.window.size_us());
+        let start = end.saturating_sub(self.window.size_us);
         let mut keys = keys.into_iter();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.step.schema.fields().len());
         for group in &self.step.groups {
@@ -87,14 +157,28 @@ impl WindowAggregate {
         let times = TimestampMicrosecondArray::from_value(end, rows);
         Ok(Chunk { batch, times, lineage: None })
     }
+
+    /// Where rows have to wait until windows are given: these close between two rows, and the second shares slices with
+    /// them. Between two such places no window closes.
+    fn cuts(&self, watermarks: &[i64]) -> Vec<usize> {
+        if !self.shared {
+            return vec![0, watermarks.len()];
+        }
+        let offset = self.step.allowed_lateness_us.saturating_add(self.window.size_us);
+        let closed = |watermark: i64| watermark.saturating_sub(offset).div_euclid(self.window.slide_us);
+        let mut cuts = vec![0];
+        let pairs = watermarks.windows(2).zip(1..);
+        cuts.extend(pairs.filter(|(pair, _)| closed(pair[0]) != closed(pair[1])).map(|(_, row)| row));
+        cuts.push(watermarks.len());
+        cuts
+    }
 }
 
-/// The rows of a chunk by window, in the order in which the windows were met.
+/// The rows of a chunk by slice, in the order in which the slices were met.
 #[derive(Default)]
 struct Split {
-    windows: Vec<(i64, Vec<u32>)>,
-    late: Vec<u32>,
-    late_by: Vec<i64>,
+    slices: Vec<(i64, Vec<u32>)>,
+    late: Late,
 }
 
 fn constant(value: i64, rows: usize) -> ArrayRef {
@@ -106,92 +190,58 @@ impl Operator for WindowAggregate {
         let Some(lineage) = &chunk.lineage else {
             return Err(RunError::State { what: "a window was given rows without watermarks" });
         };
-        let column = chunk.batch.column(self.step.window_column);
-        let bounds = column.as_primitive::<TimestampMicrosecondType>().values();
-        let split = match self.step.window_column_is_start {
-            false => self.split(bounds, lineage),
-            true => {
-                let size = self.step.window.size_us();
-                let ends: Vec<i64> = bounds.iter().map(|start| start.saturating_add(size)).collect();
-                self.split(&ends, lineage)
+        let length_us = if self.shared { self.window.slice_us() } else { self.window.size_us };
+        let ends = self.bound.ends(&chunk.batch, length_us);
+        let mut inputs = None;
+        let watermarks = lineage.watermarks.values();
+        for cut in self.cuts(watermarks).windows(2) {
+            let rows = cut[0]..cut[1];
+            if let (true, Some(watermark)) = (self.shared, watermarks.get(rows.start)) {
+                self.give_complete(*watermark, out)?;
             }
-        };
-        if !split.late.is_empty() {
-            out.late.push(late_rows(lineage, split.late, split.late_by)?);
-        }
-        if split.windows.is_empty() {
-            return Ok(());
-        }
-        let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
-        for (end, rows) in split.windows {
-            match rows.len() == inputs.rows {
-                true => self.pane(end)?.update(&inputs)?,
-                false => {
-                    let inputs = inputs.take(&UInt32Array::from(rows))?;
-                    self.pane(end)?.update(&inputs)?;
-                }
+            let mut split = self.split(&ends, lineage, rows);
+            let late = std::mem::take(&mut split.late);
+            if !late.rows.is_empty() {
+                out.late.push(lineage.late_rows(late)?);
             }
+            if split.slices.is_empty() {
+                continue;
+            }
+            let inputs = match &inputs {
+                Some(inputs) => inputs,
+                None => inputs.insert(Inputs::evaluate(&self.step, &chunk.batch)?),
+            };
+            self.take(split, inputs)?;
         }
         Ok(())
     }
 
     fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
-        while let Some((end, _)) = self.panes.first_key_value() {
-            if self.closes_at(*end) > watermark {
-                break;
-            }
-            if let Some((end, pane)) = self.panes.pop_first() {
-                out.chunks.push(self.close(end, pane)?);
-            }
-        }
-        Ok(())
+        self.give_complete(watermark, out)
     }
 
     fn next_close(&self) -> Option<i64> {
-        self.panes.first_key_value().map(|(end, _)| self.closes_at(*end))
+        self.next_end().map(|end| self.closes_at(end))
     }
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
-        let mut parts = Vec::with_capacity(self.panes.len());
-        for (end, pane) in std::mem::take(&mut self.panes) {
-            let state = pane.state(&self.step)?;
-            let mut renewed = Pane::new(&self.step)?;
-            renewed.merge(&self.step, &state)?;
-            self.panes.insert(end, renewed);
-            parts.push((end, state));
+        let mut parts = Vec::with_capacity(self.slices.len());
+        for (end, slice) in &mut self.slices {
+            parts.extend(slice.seal(&self.step)?.map(|state| (*end, state.clone())));
         }
         Ok(Some(ipc::write_numbered(&parts)?))
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), RunError> {
-        self.panes.clear();
-        let expected = super::pane::state_schema(&self.step)?;
+    fn restore(&mut self, state: &[u8], watermark: i64) -> Result<(), RunError> {
+        self.slices.clear();
         for (end, state) in ipc::read_numbered(state)? {
-            if state.schema().fields() != expected.fields() {
-                return Err(RunError::State { what: "the columns are not those of this query" });
-            }
-            let mut pane = Pane::new(&self.step)?;
-            pane.merge(&self.step, &state)?;
-            self.panes.insert(end, pane);
+            self.slices.insert(end, Slice::restored(&self.step, state)?);
         }
+        self.given = watermark.saturating_sub(self.step.allowed_lateness_us);
         Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        self.panes.values().map(Pane::bytes).sum()
+        self.slices.values().map(Slice::bytes).sum()
     }
-}
-
-/// The source's rows behind late rows of a chunk.
-fn late_rows(lineage: &Lineage, late: Vec<u32>, late_by: Vec<i64>) -> Result<LateRows, RunError> {
-    let chunk_rows = UInt32Array::from(late);
-    let source_rows = take(&lineage.rows, &chunk_rows, None)?;
-    let columns = lineage
-        .source
-        .columns()
-        .iter()
-        .map(|column| take(column, source_rows.as_ref() as &dyn Array, None))
-        .collect::<Result<Vec<_>, _>>()?;
-    let rows = RecordBatch::try_new(lineage.source.schema(), columns)?;
-    Ok(LateRows { rows, late_by_us: Int64Array::from(late_by) })
 }

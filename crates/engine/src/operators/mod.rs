@@ -12,16 +12,23 @@
 mod aggregate;
 mod pane;
 mod rowwise;
+mod session;
+mod slice;
 
-use arrow::array::{Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::{FilterBuilder, FilterPredicate};
-use arrow::datatypes::Schema;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::compute::{FilterBuilder, FilterPredicate, take, take_record_batch};
+use arrow::datatypes::{Schema, TimestampMicrosecondType};
 
 use crate::RunError;
-use crate::plan::{AggregateStep, PlanError, Step};
+use crate::plan::{AggregateStep, Placement, PlanError, Step};
 
-pub(crate) use aggregate::WindowAggregate;
+use aggregate::WindowAggregate;
 use pane::{Inputs, Pane};
+use session::SessionAggregate;
 
 /// Rows on their way.
 #[derive(Clone, Debug)]
@@ -47,6 +54,23 @@ impl Chunk {
     /// The same rows with other columns.
     fn with_batch(self, batch: RecordBatch) -> Chunk {
         Chunk { batch, ..self }
+    }
+
+    /// Some of the rows, or some of them several times.
+    fn take(&self, rows: &UInt32Array) -> Result<Chunk, RunError> {
+        let lineage = match &self.lineage {
+            None => None,
+            Some(lineage) => Some(Lineage {
+                watermarks: take(&lineage.watermarks, rows, None)?.as_primitive().clone(),
+                rows: take(&lineage.rows, rows, None)?.as_primitive().clone(),
+                source: lineage.source.clone(),
+            }),
+        };
+        Ok(Chunk {
+            batch: take_record_batch(&self.batch, rows)?,
+            times: take(&self.times, rows, None)?.as_primitive().clone(),
+            lineage,
+        })
     }
 
     fn filter(self, keep: &arrow::array::BooleanArray) -> Result<Chunk, RunError> {
@@ -77,7 +101,6 @@ fn filtered<T: arrow::array::ArrowPrimitiveType>(
     predicate: &FilterPredicate,
     array: &arrow::array::PrimitiveArray<T>,
 ) -> Result<arrow::array::PrimitiveArray<T>, RunError> {
-    use arrow::array::AsArray;
     Ok(predicate.filter(array)?.as_primitive::<T>().clone())
 }
 
@@ -87,6 +110,51 @@ pub(crate) struct LateRows {
     pub(crate) rows: RecordBatch,
     /// Microseconds between the moment when the window's result was given and the watermark that the row met.
     pub(crate) late_by_us: Int64Array,
+}
+
+impl Lineage {
+    /// The source's rows behind late rows of a chunk.
+    fn late_rows(&self, late: Late) -> Result<LateRows, RunError> {
+        let source_rows = take(&self.rows, &UInt32Array::from(late.rows), None)?;
+        let columns = self
+            .source
+            .columns()
+            .iter()
+            .map(|column| take(column, source_rows.as_ref() as &dyn Array, None))
+            .collect::<Result<Vec<ArrayRef>, _>>()?;
+        let rows = RecordBatch::try_new(self.source.schema(), columns)?;
+        Ok(LateRows { rows, late_by_us: Int64Array::from(late.by_us) })
+    }
+}
+
+/// Late rows of a chunk, and by how much.
+#[derive(Default)]
+struct Late {
+    rows: Vec<u32>,
+    by_us: Vec<i64>,
+}
+
+impl Late {
+    fn push(&mut self, row: usize, by_us: i64) {
+        self.rows.push(row as u32);
+        self.by_us.push(by_us);
+    }
+}
+
+/// The column that tells where a row's window, slice or session begins or ends.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    column: usize,
+    is_start: bool,
+}
+
+impl Bound {
+    /// The end for each row, when there are `length_us` between start and end.
+    fn ends(self, batch: &RecordBatch, length_us: i64) -> Vec<i64> {
+        let bounds = batch.column(self.column).as_primitive::<TimestampMicrosecondType>().values();
+        let offset = if self.is_start { length_us } else { 0 };
+        bounds.iter().map(|bound| bound.saturating_add(offset)).collect()
+    }
 }
 
 /// Where operators put what they give.
@@ -116,8 +184,9 @@ pub(crate) trait Operator: Send {
         Ok(None)
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), RunError> {
-        let _ = state;
+    /// Goes on from a snapshot; `watermark` is the last one that was told before it.
+    fn restore(&mut self, state: &[u8], watermark: i64) -> Result<(), RunError> {
+        let _ = (state, watermark);
         Err(RunError::State { what: "an operator without state was given some" })
     }
 
@@ -130,10 +199,13 @@ pub(crate) trait Operator: Send {
 /// when they are given a row, and some by a panic.
 pub(crate) fn check(step: &AggregateStep, input: &Schema) -> Result<(), PlanError> {
     let trial = || -> Result<(), RunError> {
-        let mut pane = Pane::new(step)?;
+        if let Placement::Session { keys, .. } = &step.placement {
+            session::converter(step, keys)?;
+        }
+        let mut pane = Pane::new(step, &step.key_schema)?;
         pane.update(&Inputs::of_nulls(step, input)?)?;
         let state = pane.state(step)?;
-        let mut restored = Pane::new(step)?;
+        let mut restored = Pane::new(step, &step.key_schema)?;
         restored.merge(step, &state)?;
         restored.close().map(drop)
     };
@@ -152,12 +224,16 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         Step::Project { exprs, schema } => {
             Box::new(rowwise::Project { exprs: exprs.clone(), schema: schema.clone() })
         }
-        Step::Window { ts, window, kept, schema } => Box::new(rowwise::AssignWindow {
-            ts: *ts,
-            window: *window,
-            kept: kept.clone(),
-            schema: schema.clone(),
-        }),
-        Step::Aggregate(step) => Box::new(WindowAggregate::new(step.clone())),
+        Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
+        Step::Aggregate(step) => match &step.placement {
+            Placement::Aligned { window, shared, column, is_start } => {
+                let bound = Bound { column: *column, is_start: *is_start };
+                Box::new(WindowAggregate::new(Arc::clone(step), *window, *shared, bound))
+            }
+            Placement::Session { gap_us, column, is_start, keys } => {
+                let bound = Bound { column: *column, is_start: *is_start };
+                Box::new(SessionAggregate::new(Arc::clone(step), *gap_us, bound, keys.clone()))
+            }
+        },
     }
 }

@@ -20,6 +20,7 @@ use crate::plan::{AggregateCall, AggregateStep, Group};
 pub(super) struct Pane {
     /// `None` when the window is the only group.
     keys: Option<Box<dyn GroupValues>>,
+    key_schema: SchemaRef,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     /// Scratch space: the group of each row of the batch at hand.
     groups: Vec<usize>,
@@ -97,13 +98,15 @@ impl Inputs {
 }
 
 impl Pane {
-    pub(super) fn new(step: &AggregateStep) -> Result<Pane, RunError> {
-        let keys = match step.key_schema.fields().is_empty() {
+    /// A pane whose groups have these keys: those of the step, or more.
+    pub(super) fn new(step: &AggregateStep, key_schema: &SchemaRef) -> Result<Pane, RunError> {
+        let key_schema = Arc::clone(key_schema);
+        let keys = match key_schema.fields().is_empty() {
             true => None,
-            false => Some(new_group_values(Arc::clone(&step.key_schema), &GroupOrdering::None)?),
+            false => Some(new_group_values(Arc::clone(&key_schema), &GroupOrdering::None)?),
         };
         let accumulators = step.aggregates.iter().map(accumulator).collect::<Result<_, _>>()?;
-        Ok(Pane { keys, accumulators, groups: Vec::new() })
+        Ok(Pane { keys, key_schema, accumulators, groups: Vec::new() })
     }
 
     pub(super) fn update(&mut self, inputs: &Inputs) -> Result<(), RunError> {
@@ -117,7 +120,7 @@ impl Pane {
 
     /// Adds the state of another pane of the same step, as [`Pane::state`] gave it.
     pub(super) fn merge(&mut self, step: &AggregateStep, state: &RecordBatch) -> Result<(), RunError> {
-        let keys = step.key_schema.fields().len();
+        let keys = self.key_schema.fields().len();
         let count = self.intern(&state.columns()[..keys], state.num_rows())?;
         let mut next = keys;
         for (accumulator, call) in self.accumulators.iter_mut().zip(&step.aggregates) {
@@ -136,7 +139,7 @@ impl Pane {
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
-        let schema = state_schema(step)?;
+        let schema = state_schema(step, &self.key_schema)?;
         let columns = columns
             .into_iter()
             .zip(schema.fields())
@@ -208,9 +211,8 @@ fn accumulator(call: &AggregateCall) -> Result<Box<dyn GroupsAccumulator>, RunEr
 }
 
 /// Keys, then the state columns of each aggregate, numbered, since two aggregates may name theirs alike.
-pub(super) fn state_schema(step: &AggregateStep) -> Result<SchemaRef, RunError> {
-    let mut fields: Vec<Field> =
-        step.key_schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+pub(super) fn state_schema(step: &AggregateStep, key_schema: &Schema) -> Result<SchemaRef, RunError> {
+    let mut fields: Vec<Field> = key_schema.fields().iter().map(|field| field.as_ref().clone()).collect();
     for call in &step.aggregates {
         for field in call.function.state_fields()? {
             fields.push(Field::new(format!("state_{}", fields.len()), field.data_type().clone(), true));

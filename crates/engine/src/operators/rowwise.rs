@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
+};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::{Chunk, Operator, Outbox};
 use crate::RunError;
-use crate::plan::window::Window;
+use crate::plan::{Bounds, WindowStep};
 
 /// Takes the columns that the query uses.
 pub(crate) struct Select {
@@ -69,38 +71,66 @@ impl Operator for Project {
 
 /// Adds the start and the end of the window that a row falls into.
 pub(crate) struct AssignWindow {
-    pub(crate) ts: usize,
-    pub(crate) window: Window,
-    pub(crate) kept: Vec<usize>,
-    pub(crate) schema: SchemaRef,
+    pub(crate) step: WindowStep,
 }
 
 impl Operator for AssignWindow {
     fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
-        let times = chunk.batch.column(self.ts).as_primitive::<TimestampMicrosecondType>();
-        let (starts, ends) = window_bounds(times.values(), self.window);
-        let mut columns: Vec<ArrayRef> =
-            self.kept.iter().map(|column| Arc::clone(chunk.batch.column(*column))).collect();
-        columns.push(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC")));
-        columns.push(Arc::new(TimestampMicrosecondArray::from(ends).with_timezone("UTC")));
-        let batch = with_row_count(&self.schema, columns, chunk.batch.num_rows())?;
-        out.chunks.push(chunk.with_batch(batch));
+        let times = chunk.batch.column(self.step.ts).as_primitive::<TimestampMicrosecondType>().values();
+        match self.step.bounds {
+            Bounds::Slice { slice_us } => {
+                let (starts, ends) = slice_bounds(times, slice_us);
+                out.chunks.push(self.with_bounds(chunk, starts, ends)?);
+            }
+            Bounds::Alone { gap_us } => {
+                let ends = times.iter().map(|ts| ts.saturating_add(gap_us)).collect();
+                let starts = times.to_vec();
+                out.chunks.push(self.with_bounds(chunk, starts, ends)?);
+            }
+            Bounds::Each(window) => {
+                let mut rest = times.iter().zip(0_u32..).peekable();
+                while rest.peek().is_some() {
+                    let (mut rows, mut starts) = (Vec::new(), Vec::new());
+                    while let Some((ts, row)) = rest.next_if(|_| starts.len() < EXPANDED_ROWS) {
+                        starts.extend(window.starts_of(*ts));
+                        rows.resize(starts.len(), row);
+                    }
+                    let ends = starts.iter().map(|start| start.saturating_add(window.size_us)).collect();
+                    let expanded = chunk.take(&UInt32Array::from(rows))?;
+                    out.chunks.push(self.with_bounds(expanded, starts, ends)?);
+                }
+            }
+        }
         Ok(())
     }
 }
 
-/// Start and end of each row's window. Neighbours mostly share theirs, so the division is rarely needed.
-fn window_bounds(times: &[i64], window: Window) -> (Vec<i64>, Vec<i64>) {
-    let size = window.size_us();
+/// Rows of several windows are handed on in pieces of about this many.
+const EXPANDED_ROWS: usize = 65_536;
+
+impl AssignWindow {
+    fn with_bounds(&self, chunk: Chunk, starts: Vec<i64>, ends: Vec<i64>) -> Result<Chunk, RunError> {
+        let kept = self.step.kept.iter();
+        let mut columns: Vec<ArrayRef> = kept.map(|column| Arc::clone(chunk.batch.column(*column))).collect();
+        columns.push(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC")));
+        columns.push(Arc::new(TimestampMicrosecondArray::from(ends).with_timezone("UTC")));
+        let batch = with_row_count(&self.step.schema, columns, chunk.batch.num_rows())?;
+        Ok(chunk.with_batch(batch))
+    }
+}
+
+/// Start and end of each row's slice. Neighbours mostly share theirs, so the division is rarely needed.
+fn slice_bounds(times: &[i64], slice_us: i64) -> (Vec<i64>, Vec<i64>) {
+    let start_of = |ts: i64| ts.saturating_sub(ts.rem_euclid(slice_us));
     let mut starts = Vec::with_capacity(times.len());
-    let mut start = window.start_of(times.first().copied().unwrap_or_default());
+    let mut start = start_of(times.first().copied().unwrap_or_default());
     for ts in times {
-        if ts.wrapping_sub(start) as u64 >= size as u64 {
-            start = window.start_of(*ts);
+        if ts.wrapping_sub(start) as u64 >= slice_us as u64 {
+            start = start_of(*ts);
         }
         starts.push(start);
     }
-    let ends = starts.iter().map(|start| start.saturating_add(size)).collect();
+    let ends = starts.iter().map(|start| start.saturating_add(slice_us)).collect();
     (starts, ends)
 }
 
@@ -117,16 +147,16 @@ pub(crate) fn with_row_count(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::window::Aligned;
 
     #[test]
     fn bounds_are_those_of_each_row_alone() {
-        let window = Window::Tumble { size_us: 10 };
         let times = [0, 9, 10, -1, 5, 25, i64::MIN, i64::MAX, 3];
-        let (starts, ends) = window_bounds(&times, window);
+        let (starts, ends) = slice_bounds(&times, 10);
         for (at, ts) in times.iter().enumerate() {
-            assert_eq!(starts[at], window.start_of(*ts), "{ts}");
-            assert_eq!(ends[at], window.start_of(*ts).saturating_add(10), "{ts}");
+            let start = Aligned::tumbling(10).last_start(*ts);
+            assert_eq!((starts[at], ends[at]), (start, start.saturating_add(10)), "{ts}");
         }
-        assert_eq!(window_bounds(&[], window), (vec![], vec![]));
+        assert_eq!(slice_bounds(&[], 10), (vec![], vec![]));
     }
 }

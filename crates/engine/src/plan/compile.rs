@@ -14,17 +14,26 @@ use springhouse_schema::TS_COLUMN;
 
 use super::catalog::{Catalog, stream_name};
 use super::output::Output;
-use super::window::{WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
+use super::placement::{Placement, WindowStep, no_window};
+use super::window::{Window, WindowNode};
 use super::{Plan, PlanError, StreamTable};
 use crate::operators;
 
 /// What a column is made of, as far as windows care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
     EventTime,
     WindowStart,
     WindowEnd,
+    /// The key of sessions with this number.
+    SessionKey(usize),
     Other,
+}
+
+impl Meaning {
+    fn is_bound(self) -> bool {
+        matches!(self, Meaning::WindowStart | Meaning::WindowEnd)
+    }
 }
 
 /// The functions for which an ORDER BY inside the call means something. Others are not prepared for further arguments.
@@ -36,17 +45,14 @@ pub(crate) enum Step {
     Select { columns: Vec<usize> },
     Filter { predicate: Arc<dyn PhysicalExpr> },
     Project { exprs: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
-    Window { ts: usize, window: Window, kept: Vec<usize>, schema: SchemaRef },
+    Window(WindowStep),
     Aggregate(Arc<AggregateStep>),
 }
 
 /// Aggregation per window and key.
 #[derive(Debug)]
 pub(crate) struct AggregateStep {
-    pub(crate) window: Window,
-    /// The column of the input that says which window a row belongs to: its end or, when only that is there, its start.
-    pub(crate) window_column: usize,
-    pub(crate) window_column_is_start: bool,
+    pub(crate) placement: Placement,
     /// The grouping expressions in the order of the output.
     pub(crate) groups: Vec<Group>,
     /// The types of the keys, that is of the groups that are not the window itself.
@@ -72,12 +78,17 @@ pub(crate) struct AggregateCall {
 }
 
 /// The steps so far, from the source on.
-struct Chain {
+pub(super) struct Chain {
     source: StreamTable,
-    steps: Vec<Step>,
-    meanings: Vec<Meaning>,
-    window: Option<Window>,
-    aggregated: bool,
+    pub(super) steps: Vec<Step>,
+    pub(super) meanings: Vec<Meaning>,
+    /// The window that rows were put into, and the step that does it.
+    pub(super) window: Option<(Window, usize)>,
+    /// The keys of its sessions.
+    pub(super) keys: Vec<Expr>,
+    /// Something is computed from the bounds of the window before rows are aggregated.
+    pub(super) uses_bounds: bool,
+    pub(super) aggregated: bool,
 }
 
 pub(super) fn compile(
@@ -87,6 +98,7 @@ pub(super) fn compile(
 ) -> Result<Plan, PlanError> {
     let compiler = Compiler { catalog, allowed_lateness_us, props: ExecutionProps::new() };
     let chain = compiler.chain(plan)?;
+    chain.check_complete()?;
     if allowed_lateness_us > 0 && !chain.aggregated {
         return Err(PlanError::new("ALLOWED LATENESS has no meaning without a window that is aggregated")
             .with_hint("rows that are handed on one by one are never late"));
@@ -114,7 +126,10 @@ impl Compiler<'_> {
             LogicalPlan::SubqueryAlias(alias) => self.chain(&alias.input),
             LogicalPlan::Filter(filter) => {
                 let mut chain = self.chain(&filter.input)?;
-                let predicate = self.expression(&filter.predicate, filter.input.schema())?;
+                let input = filter.input.schema();
+                chain.check_filter()?;
+                chain.uses_bounds |= touches_bounds(&filter.predicate, input, &chain.meanings);
+                let predicate = self.expression(&filter.predicate, input)?;
                 chain.steps.push(Step::Filter { predicate });
                 Ok(chain)
             }
@@ -158,7 +173,15 @@ impl Compiler<'_> {
         if scan.projection.is_some() {
             steps.push(Step::Select { columns });
         }
-        Ok(Chain { source, steps, meanings, window: None, aggregated: false })
+        Ok(Chain {
+            source,
+            steps,
+            meanings,
+            window: None,
+            keys: Vec::new(),
+            uses_bounds: false,
+            aggregated: false,
+        })
     }
 
     fn projection(&self, projection: &Projection) -> Result<Chain, PlanError> {
@@ -166,6 +189,9 @@ impl Compiler<'_> {
         let input = projection.input.schema();
         let exprs: Vec<_> =
             projection.expr.iter().map(|expr| self.expression(expr, input)).collect::<Result<_, _>>()?;
+        let is_computed = |expr: &Expr| !meaning(expr, input, &chain.meanings).is_bound();
+        let mut computed = projection.expr.iter().filter(|expr| is_computed(expr));
+        chain.uses_bounds |= computed.any(|expr| touches_bounds(expr, input, &chain.meanings));
         chain.meanings = projection.expr.iter().map(|expr| meaning(expr, input, &chain.meanings)).collect();
         let schema = Arc::new(projection.schema.as_arrow().clone());
         chain.steps.push(Step::Project { exprs, schema });
@@ -178,45 +204,22 @@ impl Compiler<'_> {
             return Err(PlanError::new("a window over windows is not available in one query")
                 .with_hint("make the inner query a pipeline of its own and use the stream that it fills"));
         }
-        let ts = match &node.ts {
-            Expr::Column(column) => node.input.schema().index_of_column(column)?,
-            other => return Err(PlanError::new(format!("TUMBLE: `{other}` is not a column"))),
-        };
-        if chain.meanings[ts] != Meaning::EventTime {
-            return Err(PlanError::new(format!("TUMBLE: `{}` is not the event time of the stream", node.ts))
-                .with_hint("windows follow `ts`, because the watermark does"));
-        }
-        let kept: Vec<usize> = kept_columns(node.input.schema()).collect();
-        let mut meanings: Vec<Meaning> = kept.iter().map(|column| chain.meanings[*column]).collect();
-        meanings.extend([Meaning::WindowStart, Meaning::WindowEnd]);
-        chain.meanings = meanings;
-        chain.window = Some(node.window);
-        let fields: Vec<_> = datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(node)
-            .fields()
-            .iter()
-            .cloned()
-            .collect();
-        let schema = Arc::new(ArrowSchema::new(fields));
-        chain.steps.push(Step::Window { ts, window: node.window, kept, schema });
+        chain.put_into(node)?;
         Ok(chain)
     }
 
     fn aggregate(&self, aggregate: &Aggregate) -> Result<Chain, PlanError> {
         let mut chain = self.chain(&aggregate.input)?;
         let input = aggregate.input.schema();
-        let window = match (chain.window, chain.aggregated) {
-            (_, true) => {
-                return Err(PlanError::new("an aggregation of an aggregation is not available in one query")
-                    .with_hint(
-                        "make the inner query a pipeline of its own and use the stream that it fills",
-                    ));
-            }
-            (Some(window), false) => window,
-            (None, false) => return Err(no_window()),
-        };
-        let mut groups = Vec::new();
-        let mut meanings = Vec::new();
-        let mut key_fields = Vec::new();
+        if chain.aggregated {
+            return Err(PlanError::new("an aggregation of an aggregation is not available in one query")
+                .with_hint("make the inner query a pipeline of its own and use the stream that it fills"));
+        }
+        if chain.window.is_none() {
+            return Err(no_window());
+        }
+        let (mut groups, mut meanings) = (Vec::new(), Vec::new());
+        let (mut key_fields, mut key_meanings) = (Vec::new(), Vec::new());
         for (at, expr) in aggregate.group_expr.iter().enumerate() {
             if matches!(expr, Expr::GroupingSet(_)) {
                 return Err(PlanError::new("GROUPING SETS, CUBE and ROLLUP are not available in pipelines")
@@ -229,6 +232,8 @@ impl Compiler<'_> {
                 _ => {
                     let field = aggregate.schema.field(at);
                     key_fields.push(Field::new(field.name(), field.data_type().clone(), true));
+                    key_meanings.push(meaning);
+                    chain.uses_bounds |= touches_bounds(expr, input, &chain.meanings);
                     Group::Key(self.expression(expr, input)?)
                 }
             });
@@ -243,13 +248,13 @@ impl Compiler<'_> {
         let aggregates: Vec<_> =
             aggregate.aggr_expr.iter().map(|call| self.call(call, input)).collect::<Result<_, _>>()?;
         meanings.extend(aggregates.iter().map(|_| Meaning::Other));
-        let (window_column, window_column_is_start) = window_column(&chain)?;
+        let mut calls = aggregate.aggr_expr.iter();
+        chain.uses_bounds |= calls.any(|call| touches_bounds(call, input, &chain.meanings));
+        let placement = chain.place(&key_meanings)?;
         chain.meanings = meanings;
         chain.aggregated = true;
         let step = AggregateStep {
-            window,
-            window_column,
-            window_column_is_start,
+            placement,
             groups,
             key_schema: Arc::new(ArrowSchema::new(key_fields)),
             aggregates,
@@ -278,13 +283,6 @@ impl Compiler<'_> {
     }
 }
 
-/// The column that tells a row's window, and whether it is the start.
-fn window_column(chain: &Chain) -> Result<(usize, bool), PlanError> {
-    let find = |wanted| chain.meanings.iter().position(|meaning| *meaning == wanted);
-    let end = find(Meaning::WindowEnd).map(|index| (index, false));
-    end.or_else(|| find(Meaning::WindowStart).map(|index| (index, true))).ok_or_else(no_window)
-}
-
 /// What an expression is: a column keeps its meaning under another name, everything else is new.
 fn meaning(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> Meaning {
     match expr {
@@ -297,8 +295,13 @@ fn meaning(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> Meaning {
     }
 }
 
-fn no_window() -> PlanError {
-    PlanError::new("an aggregation over an endless stream never ends without a window").with_hint(format!(
-        "FROM TUMBLE(stream, ts, INTERVAL '1' MINUTE) GROUP BY {WINDOW_START}, {WINDOW_END}, …"
-    ))
+/// Whether an expression computes with the bounds of the window.
+fn touches_bounds(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> bool {
+    let columns = expr.column_refs();
+    columns.into_iter().any(|column| {
+        input
+            .maybe_index_of_column(column)
+            .and_then(|index| meanings.get(index))
+            .is_some_and(|meaning| meaning.is_bound())
+    })
 }

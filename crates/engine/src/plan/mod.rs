@@ -13,6 +13,7 @@ mod check;
 mod compile;
 mod error;
 mod output;
+mod placement;
 pub(crate) mod window;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use catalog::{Provider, session};
 pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
 pub(crate) use output::Output;
+pub(crate) use placement::{Bounds, Placement, WindowStep};
 
 use crate::pipeline::Pipeline;
 use crate::statement::{Position, Select};

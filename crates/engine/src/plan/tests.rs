@@ -64,6 +64,9 @@ fn window_functions_are_planned_in_many_spellings() {
         "TUMBLE((SELECT * FROM homes WHERE temp > 1), ts, INTERVAL '1' MINUTE)",
         "(SELECT ts, device, window_start, window_end FROM TUMBLE(homes, ts, INTERVAL '1' HOUR)) AS w",
         "TUMBLE(hourly.sums, ts, INTERVAL '1' DAY)",
+        "HOP(homes, ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
+        "SESSION(homes, ts, INTERVAL '1' MINUTE, device)",
+        "(SELECT window_start, status AS device FROM SESSION(homes, ts, INTERVAL '1' MINUTE, status)) AS w",
     ] {
         planned(&format!("SELECT window_start, device, count(*) AS c FROM {from} GROUP BY 1, device"));
     }
@@ -99,10 +102,6 @@ fn what_cannot_run_for_ever_is_refused_with_a_way_on() {
         ("SELECT 1", "a pipeline reads a stream"),
         ("SELECT temp FROM home", "stream `home` does not exist; hint: did you mean `homes`?"),
         ("SELECT temperature FROM homes", "temperature"),
-        (
-            "SELECT * FROM HOP(homes, ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
-            "HOP windows are not available",
-        ),
         ("SELECT * FROM TUMBLE(homes, temp, INTERVAL '1' MINUTE)", "`homes.temp` is not a timestamp"),
         (
             "SELECT * FROM TUMBLE(homes, _received, INTERVAL '1' MINUTE)",

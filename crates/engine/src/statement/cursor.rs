@@ -4,7 +4,8 @@ use springhouse_model::StreamName;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::{Position, rewrite};
+use super::Position;
+use super::rewrite::{self, Replacement};
 
 /// Why a text is not a statement: where, what was expected there, what stood there instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -183,9 +184,11 @@ impl<'a> Cursor<'a> {
         let (start, end) = (self.token_start(from), self.token_end(self.next - 1));
         let mut text = self.text[start..end].to_owned();
         let replacements = rewrite::to_own_spelling(&self.tokens[from..self.next]);
-        for (first, last) in replacements {
-            let removed = self.token_start(from + first)..self.token_end(from + last);
-            blank(&mut text, removed.start - start..removed.end - start);
+        for Replacement { first, last, by } in replacements {
+            let removed = self.token_start(from + first) - start..self.token_end(from + last) - start;
+            let begin = removed.start;
+            blank(&mut text, removed);
+            text.replace_range(begin..begin + by.len(), by);
         }
         Ok((text, position(self.tokens[from].span.start)))
     }

@@ -1,7 +1,8 @@
 //! The spelling of Flink and SQL:2016 for window functions, turned into ours.
 //!
 //! `TABLE(TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND))` becomes `TUMBLE(s, ts, INTERVAL '10' SECOND)`
-//! by blanking out the words that are too many; no character moves, so errors keep their line and column.
+//! by blanking out the words that are too many; no character moves, so errors keep their line and column. `PARTITION BY`
+//! becomes the name of an argument.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -10,8 +11,22 @@ use super::cursor::word_is;
 /// Window functions whose arguments may be written as tables and descriptors.
 const WINDOW_FUNCTIONS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
 
-/// The ranges of tokens (first, last) that must be blanked out, from the back, so that they can be applied in order.
-pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
+/// Tokens that are blanked out, and what is written where they began: never longer than they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Replacement {
+    pub first: usize,
+    pub last: usize,
+    pub by: &'static str,
+}
+
+impl Replacement {
+    fn blank(first: usize, last: usize) -> Replacement {
+        Replacement { first, last, by: "" }
+    }
+}
+
+/// What has to be replaced, from the back, so that it can be applied in order.
+pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<Replacement> {
     let mut removed = Vec::new();
     for at in 0..tokens.len() {
         let is_function = WINDOW_FUNCTIONS.iter().any(|name| word(tokens, at, name));
@@ -28,30 +43,33 @@ pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
 }
 
 /// `TABLE(` before the function and the `)` behind it.
-fn wrapper(tokens: &[TokenWithSpan], function: usize, close: usize, removed: &mut Vec<(usize, usize)>) {
+fn wrapper(tokens: &[TokenWithSpan], function: usize, close: usize, removed: &mut Vec<Replacement>) {
     let is_wrapped = function >= 2
         && word(tokens, function - 2, "TABLE")
         && is(tokens, function - 1, &Token::LParen)
         && is(tokens, close + 1, &Token::RParen);
     if is_wrapped {
-        removed.push((function - 2, function - 1));
-        removed.push((close + 1, close + 1));
+        removed.push(Replacement::blank(function - 2, function - 1));
+        removed.push(Replacement::blank(close + 1, close + 1));
     }
 }
 
-/// `TABLE s` → `s` and `DESCRIPTOR(ts)` → `ts` between the parentheses of the function.
-fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut Vec<(usize, usize)>) {
+/// `TABLE s` → `s`, `DESCRIPTOR(ts)` → `ts` and `PARTITION BY k` → `, key => k` between the parentheses of the function.
+fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut Vec<Replacement>) {
     for at in from..close {
         let begins_argument = at == from || is(tokens, at - 1, &Token::Comma);
         if begins_argument && word(tokens, at, "TABLE") && !is(tokens, at + 1, &Token::LParen) {
-            removed.push((at, at));
+            removed.push(Replacement::blank(at, at));
+        }
+        if word(tokens, at, "PARTITION") && word(tokens, at + 1, "BY") {
+            removed.push(Replacement { first: at, last: at + 1, by: ", key =>" });
         }
         if word(tokens, at, "DESCRIPTOR")
             && is(tokens, at + 1, &Token::LParen)
             && is(tokens, at + 3, &Token::RParen)
         {
-            removed.push((at, at + 1));
-            removed.push((at + 3, at + 3));
+            removed.push(Replacement::blank(at, at + 1));
+            removed.push(Replacement::blank(at + 3, at + 3));
         }
     }
 }

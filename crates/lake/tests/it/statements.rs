@@ -142,4 +142,25 @@ async fn windows_mean_on_history_what_they_mean_in_a_pipeline() {
             "2026-01-01T12:04:00Z | 2026-01-01T12:05:00Z | a | 17.0 | 2",
         ]
     );
+    // Two minutes every four, and what is less than 45 s apart: all ten rows, the last of them at 12:04:30.
+    let rows = ask(
+        &lake,
+        "SELECT window_start, window_end, sum(power), count(*)
+         FROM HOP(meter, ts, INTERVAL '4' MINUTE, INTERVAL '2' MINUTE) GROUP BY 1, 2 ORDER BY window_start",
+    )
+    .await;
+    assert_eq!(
+        rows,
+        [
+            "2026-01-01T12:00:00Z | 2026-01-01T12:02:00Z | 6.0 | 4",
+            "2026-01-01T12:04:00Z | 2026-01-01T12:06:00Z | 17.0 | 2",
+        ]
+    );
+    let rows = ask(
+        &lake,
+        "SELECT device, window_start, window_end, count(*)
+         FROM SESSION(meter, ts, INTERVAL '45' SECOND, device) GROUP BY 1, 2, 3",
+    )
+    .await;
+    assert_eq!(rows, ["a | 2026-01-01T12:00:00Z | 2026-01-01T12:05:15Z | 10"]);
 }

@@ -74,6 +74,8 @@ async fn no_way_of_naming_it_reaches_a_table_of_another_tenant() {
         "meter WHERE device IN (SELECT device FROM vault)",
         "TUMBLE(vault, ts, INTERVAL '1' HOUR)",
         "TUMBLE((SELECT * FROM vault), ts, INTERVAL '1' HOUR)",
+        "HOP(vault, ts, INTERVAL '1' MINUTE, INTERVAL '1' HOUR)",
+        "SESSION(vault, ts, INTERVAL '1' HOUR, device)",
         "information_schema.tables",
         "information_schema.columns",
         "information_schema.df_settings",

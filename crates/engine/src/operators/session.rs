@@ -1,0 +1,195 @@
+//! Aggregation per session and key, by event time.
+//!
+//! A session holds rows of one key, each less than the gap behind the one before it in event time. It is complete when
+//! the watermark has passed its last row by the gap and the allowed lateness: whatever comes then would be in another one.
+//! A row that comes between two open sessions can make one of them; nothing ever parts one.
+//!
+//! ```text
+//! rows ─▶ which session? ─▶ hot pane, grouped by number of the session and keys
+//!                                │ something closes
+//!                                ▼
+//!                            sealed parts ──rows of its numbers──▶ a result
+//!                                │ most of their rows are used
+//!                                ▼
+//!                             one part
+//! ```
+//! Each row is moved a bounded number of times on average, however many sessions are open.
+
+mod open;
+mod parts;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use arrow::row::{RowConverter, SortField};
+
+use self::open::{Ended, Open, Step as Taken};
+use self::parts::{Parts, Results};
+use super::pane::Inputs;
+use super::rowwise::with_row_count;
+use super::{Bound, Chunk, Late, Operator, Outbox};
+use crate::RunError;
+use crate::ipc;
+use crate::plan::{AggregateStep, Group};
+
+pub(crate) struct SessionAggregate {
+    step: Arc<AggregateStep>,
+    gap_us: i64,
+    bound: Bound,
+    /// Which keys of the groups tell sessions apart.
+    keys: Vec<usize>,
+    /// `None` when they cannot be compared, which planning has refused.
+    converter: Option<RowConverter>,
+    open: Open,
+    parts: Parts,
+}
+
+impl SessionAggregate {
+    pub(super) fn new(
+        step: Arc<AggregateStep>,
+        gap_us: i64,
+        bound: Bound,
+        keys: Vec<usize>,
+    ) -> SessionAggregate {
+        let converter = converter(&step, &keys).ok();
+        let open = Open::new(gap_us, step.allowed_lateness_us);
+        let parts = Parts::new(Arc::clone(&step));
+        SessionAggregate { step, gap_us, bound, keys, converter, open, parts }
+    }
+
+    /// The keys of sessions, one after the other as bytes that compare as the values do.
+    fn session_keys(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Box<[u8]>>, RunError> {
+        if self.keys.is_empty() {
+            return Ok(vec![Box::default(); rows]);
+        }
+        let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
+        let columns: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&columns[*key])).collect();
+        let rows = converter.convert_columns(&columns)?;
+        Ok(rows.iter().map(|row| row.as_ref().into()).collect())
+    }
+
+    /// The results of sessions that have ended, in the order of their end and key.
+    fn results(&mut self, ended: &[Ended]) -> Result<Chunk, RunError> {
+        let Results { sessions, keys, values } = self.parts.take(ended)?;
+        let rows = sessions.len();
+        let bounds = |bound: fn(&Ended) -> i64| {
+            let bounds = sessions.iter().map(|at| ended.get(*at as usize).map_or(0, bound));
+            TimestampMicrosecondArray::from_iter_values(bounds)
+        };
+        let mut keys = keys.into_iter();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.step.schema.fields().len());
+        for group in &self.step.groups {
+            columns.push(match group {
+                Group::WindowStart => Arc::new(bounds(|ended| ended.start).with_timezone("UTC")),
+                Group::WindowEnd => Arc::new(bounds(|ended| ended.end).with_timezone("UTC")),
+                Group::Key(_) => keys.next().ok_or(RunError::State { what: "a key is missing" })?,
+            });
+        }
+        columns.extend(values);
+        let batch = with_row_count(&self.step.schema, columns, rows)?;
+        Ok(Chunk { batch, times: bounds(|ended| ended.end), lineage: None })
+    }
+}
+
+/// Makes bytes of the keys that tell sessions apart.
+pub(super) fn converter(step: &AggregateStep, keys: &[usize]) -> Result<RowConverter, RunError> {
+    let fields = keys.iter().map(|key| SortField::new(step.key_schema.field(*key).data_type().clone()));
+    Ok(RowConverter::new(fields.collect())?)
+}
+
+const UNCOMPARABLE: RunError = RunError::State { what: "the keys of sessions cannot be compared" };
+
+impl Operator for SessionAggregate {
+    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        let Some(lineage) = &chunk.lineage else {
+            return Err(RunError::State { what: "a session was given rows without watermarks" });
+        };
+        let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
+        let keys = self.session_keys(&inputs.keys, inputs.rows)?;
+        let ends = self.bound.ends(&chunk.batch, self.gap_us);
+        let (mut taken, mut numbers, mut late) = (Vec::new(), Vec::new(), Late::default());
+        let rows = keys.into_iter().zip(&ends).zip(lineage.watermarks.values()).enumerate();
+        for (row, ((key, end), watermark)) in rows {
+            match self.open.take(key, end.saturating_sub(self.gap_us), *watermark) {
+                Taken::Into(number) => {
+                    taken.push(row as u32);
+                    numbers.push(number);
+                }
+                Taken::Late { by_us } => late.push(row, by_us),
+            }
+        }
+        if !late.rows.is_empty() {
+            out.late.push(lineage.late_rows(late)?);
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let inputs = match taken.len() == inputs.rows {
+            true => inputs,
+            false => inputs.take(&UInt32Array::from(taken))?,
+        };
+        self.parts.update(inputs, numbers)
+    }
+
+    fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
+        let ended = self.open.ended(watermark);
+        if !ended.is_empty() {
+            out.chunks.push(self.results(&ended)?);
+        }
+        Ok(())
+    }
+
+    fn next_close(&self) -> Option<i64> {
+        self.open.next_close()
+    }
+
+    /// Two batches: the open sessions, and their partial results.
+    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
+        let partial = self.parts.as_one(&mut self.open)?;
+        let (keys, spans) = self.open.spans();
+        let mut columns = match &self.converter {
+            Some(converter) if !self.keys.is_empty() => {
+                let parser = converter.parser();
+                converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?
+            }
+            _ => Vec::new(),
+        };
+        columns.extend(spans);
+        let open = with_row_count(&self.span_schema(), columns, keys.len())?;
+        Ok(Some(ipc::write_numbered(&[(0, open), (1, partial)])?))
+    }
+
+    fn restore(&mut self, state: &[u8], _watermark: i64) -> Result<(), RunError> {
+        let parts = ipc::read_numbered(state)?;
+        let [(0, open), (1, partial)] = parts.as_slice() else {
+            return Err(RunError::State { what: "it is not that of sessions" });
+        };
+        super::slice::check_columns(&open.schema(), &self.span_schema())?;
+        self.parts.restore(partial.clone())?;
+        let keys = self.keys_of(open)?;
+        self.open = Open::restored(self.gap_us, self.step.allowed_lateness_us, keys, open)?;
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.open.bytes() + self.parts.bytes()
+    }
+}
+
+impl SessionAggregate {
+    /// Keys of sessions, then start, last row and number.
+    fn span_schema(&self) -> SchemaRef {
+        let keys = self.keys.iter().map(|key| self.step.key_schema.field(*key).clone());
+        open::span_schema(keys.collect())
+    }
+
+    fn keys_of(&self, open: &RecordBatch) -> Result<Vec<Box<[u8]>>, RunError> {
+        if self.keys.is_empty() {
+            return Ok(vec![Box::default(); open.num_rows()]);
+        }
+        let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
+        let rows = converter.convert_columns(&open.columns()[..self.keys.len()])?;
+        Ok(rows.iter().map(|row| row.as_ref().into()).collect())
+    }
+}

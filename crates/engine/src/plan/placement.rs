@@ -1,0 +1,152 @@
+//! How rows find their windows: what a step adds to each of them, and how the aggregation behind it reads that.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
+
+use super::PlanError;
+use super::compile::{Chain, Meaning, Step};
+use super::window::{Aligned, WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
+
+/// Adds `window_start` and `window_end` to rows.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowStep {
+    pub(crate) ts: usize,
+    pub(crate) bounds: Bounds,
+    pub(crate) kept: Vec<usize>,
+    pub(crate) schema: SchemaRef,
+}
+
+/// The bounds that a row is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bounds {
+    /// Those of its slice, which is the window itself where windows stand side by side.
+    Slice { slice_us: i64 },
+    /// A row for each window that holds it, the earliest first.
+    Each(Aligned),
+    /// Those of the session that it would be alone.
+    Alone { gap_us: i64 },
+}
+
+/// How an aggregation tells the window of a row.
+#[derive(Clone, Debug)]
+pub(crate) enum Placement {
+    Aligned {
+        window: Aligned,
+        /// Rows come by slices, each of them in several windows.
+        shared: bool,
+        /// Holds the end of the slice or window or, when only that is there, its start.
+        column: usize,
+        is_start: bool,
+    },
+    Session {
+        gap_us: i64,
+        /// Holds the time of the row and the gap or, if so said, the time alone.
+        column: usize,
+        is_start: bool,
+        /// Which keys of the groups are the keys of the sessions.
+        keys: Vec<usize>,
+    },
+}
+
+impl Chain {
+    /// Rows of a session would be missing if they were left out behind it, and the next one begin too early.
+    pub(super) fn check_filter(&self) -> Result<(), PlanError> {
+        match self.window {
+            Some((Window::Session { .. }, _)) if !self.aggregated => {
+                let error =
+                    "WHERE beside SESSION does not say whether rows that are left out keep a session alive";
+                Err(PlanError::new(error)
+                    .with_hint("leave them out before: FROM SESSION((SELECT * FROM stream WHERE …), ts, …)"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds the step of a window. What it gives to rows is settled by what follows.
+    pub(super) fn put_into(&mut self, node: &WindowNode) -> Result<(), PlanError> {
+        let (input, function) = (node.input.schema(), node.window.function());
+        let index_of = |expr: &Expr| match expr {
+            Expr::Column(column) => Ok(input.index_of_column(column)?),
+            other => Err(PlanError::new(format!("{function}: `{other}` is not a column"))),
+        };
+        let ts = index_of(&node.ts)?;
+        if self.meanings[ts] != Meaning::EventTime {
+            return Err(PlanError::new(format!(
+                "{function}: `{}` is not the event time of the stream",
+                node.ts
+            ))
+            .with_hint("windows follow `ts`, because the watermark does"));
+        }
+        for (number, key) in node.keys.iter().enumerate() {
+            self.meanings[index_of(key)?] = Meaning::SessionKey(number);
+        }
+        let kept: Vec<usize> = kept_columns(input).collect();
+        let meanings = kept.iter().map(|column| self.meanings[*column]);
+        self.meanings = meanings.chain([Meaning::WindowStart, Meaning::WindowEnd]).collect();
+        self.keys = node.keys.clone();
+        self.window = Some((node.window, self.steps.len()));
+        let bounds = match node.window {
+            Window::Session { gap_us } => Bounds::Alone { gap_us },
+            Window::Aligned(aligned) if aligned.slide_us == aligned.size_us => {
+                Bounds::Slice { slice_us: aligned.size_us }
+            }
+            Window::Aligned(aligned) => Bounds::Each(aligned),
+        };
+        let fields: Vec<_> = node.schema().fields().iter().cloned().collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        self.steps.push(Step::Window(WindowStep { ts, bounds, kept, schema }));
+        Ok(())
+    }
+
+    /// How the aggregation behind finds the windows; `group_keys` are what its keys mean, without the window itself.
+    pub(super) fn place(&mut self, group_keys: &[Meaning]) -> Result<Placement, PlanError> {
+        let Some((window, step)) = self.window else { return Err(no_window()) };
+        let find = |wanted| self.meanings.iter().position(|meaning| *meaning == wanted);
+        let end = find(Meaning::WindowEnd).map(|column| (column, false));
+        let start = || find(Meaning::WindowStart).map(|column| (column, true));
+        let (column, is_start) = end.or_else(start).ok_or_else(no_window)?;
+        match window {
+            Window::Aligned(aligned) => {
+                let shared = aligned.size_us > aligned.slide_us && !self.uses_bounds;
+                if let (true, Some(Step::Window(step))) = (shared, self.steps.get_mut(step)) {
+                    step.bounds = Bounds::Slice { slice_us: aligned.slice_us() };
+                }
+                Ok(Placement::Aligned { window: aligned, shared, column, is_start })
+            }
+            Window::Session { .. } if self.uses_bounds => {
+                Err(PlanError::new("the bounds of a session are known when it has ended, not in its rows")
+                    .with_hint("compute with window_start and window_end in the SELECT list"))
+            }
+            Window::Session { gap_us } => {
+                let place = |(number, key): (usize, &Expr)| {
+                    let found = group_keys.iter().position(|meaning| *meaning == Meaning::SessionKey(number));
+                    found.ok_or_else(|| {
+                        PlanError::new(format!("GROUP BY does not name `{key}`, the key of the sessions"))
+                            .with_hint("sessions of two keys are two, even if their bounds are the same")
+                    })
+                };
+                let keys = self.keys.iter().enumerate().map(place).collect::<Result<_, _>>()?;
+                Ok(Placement::Session { gap_us, column, is_start, keys })
+            }
+        }
+    }
+
+    /// Refuses windows that need an aggregation and have none.
+    pub(super) fn check_complete(&self) -> Result<(), PlanError> {
+        match self.window {
+            Some((Window::Session { .. }, _)) if !self.aggregated => {
+                Err(PlanError::new("which session a row belongs to is known when the session has ended")
+                    .with_hint(format!("aggregate it: GROUP BY {WINDOW_START}, {WINDOW_END}, …")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn no_window() -> PlanError {
+    PlanError::new("an aggregation over an endless stream never ends without a window").with_hint(format!(
+        "FROM TUMBLE(stream, ts, INTERVAL '1' MINUTE) GROUP BY {WINDOW_START}, {WINDOW_END}, …"
+    ))
+}

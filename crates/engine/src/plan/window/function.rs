@@ -1,0 +1,220 @@
+//! Window functions in FROM: `TUMBLE(stream, ts, size)`, `HOP(stream, ts, slide, size)`, `SESSION(stream, ts, gap, key …)`.
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableFactor,
+};
+
+use super::{Aligned, Window, WindowNode, time_type};
+use crate::plan::PlanError;
+
+/// A row is in as many windows as their size has slides.
+const WINDOWS_OF_A_ROW_MAX: i64 = 2_000;
+
+/// Recognizes window functions in FROM.
+#[derive(Debug)]
+pub(crate) struct WindowFunctions;
+
+/// One of the functions, as it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Tumble,
+    Hop,
+    Session,
+}
+
+impl Function {
+    fn of(name: &ObjectName) -> Option<Function> {
+        let [part] = name.0.as_slice() else { return None };
+        let name = part.as_ident()?.value.to_ascii_lowercase();
+        Some(match name.as_str() {
+            "tumble" => Function::Tumble,
+            "hop" => Function::Hop,
+            "session" => Function::Session,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Function::Tumble => "TUMBLE",
+            Function::Hop => "HOP",
+            Function::Session => "SESSION",
+        }
+    }
+
+    /// The arguments that have to be there, by the names of SQL:2016. What follows are keys of sessions.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Function::Tumble => &["data", "timecol", "size"],
+            Function::Hop => &["data", "timecol", "slide", "size"],
+            Function::Session => &["data", "timecol", "gap"],
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Function::Tumble => "TUMBLE(stream, ts, INTERVAL '10' SECOND)",
+            Function::Hop => {
+                "HOP(stream, ts, INTERVAL '10' SECOND, INTERVAL '1' MINUTE): every 10 s the last minute"
+            }
+            Function::Session => "SESSION(stream, ts, INTERVAL '30' SECOND, device)",
+        }
+    }
+
+    fn usage(self, problem: &str) -> PlanError {
+        PlanError::new(format!("{}: {problem}", self.name())).with_hint(self.example())
+    }
+}
+
+impl RelationPlanner for WindowFunctions {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let TableFactor::Table { name, args: Some(args), alias, .. } = &relation else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let Some(function) = Function::of(name) else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let arguments = arguments(function, &args.args)?;
+        let [table, ts, lengths @ ..] = arguments.as_slice() else {
+            return Err(function.usage("arguments are missing").into());
+        };
+        let (lengths, keys) = lengths.split_at(function.arguments().len() - 2);
+        let input = context.plan(as_relation(function.name(), table)?)?;
+        let ts = column(function, ts, "the second argument", &input, context)?;
+        match ts.get_type(input.schema())? == time_type() {
+            true => {}
+            false => return Err(function.usage(&format!("`{ts}` is not a timestamp")).into()),
+        }
+        let keys = keys.iter().map(|key| column(function, key, "a key", &input, context));
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let mut micros = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            micros.push(length_us(function, &context.sql_to_expr((*length).clone(), &DFSchema::empty())?)?);
+        }
+        let node = WindowNode::new(input, ts, keys, window(function, &micros)?)?;
+        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))))
+    }
+}
+
+fn window(function: Function, lengths: &[i64]) -> Result<Window, PlanError> {
+    match (function, lengths) {
+        (Function::Tumble, [size_us]) => Ok(Window::Aligned(Aligned::tumbling(*size_us))),
+        (Function::Hop, [slide_us, size_us]) if size_us / slide_us < WINDOWS_OF_A_ROW_MAX => {
+            Ok(Window::Aligned(Aligned { slide_us: *slide_us, size_us: *size_us }))
+        }
+        (Function::Hop, [..]) => Err(function.usage(&format!(
+            "a row would be in {WINDOWS_OF_A_ROW_MAX} windows or more; the slide comes before the size"
+        ))),
+        (Function::Session, [gap_us]) => Ok(Window::Session { gap_us: *gap_us }),
+        _ => Err(function.usage("arguments are missing")),
+    }
+}
+
+fn column(
+    function: Function,
+    argument: &SqlExpr,
+    what: &str,
+    input: &LogicalPlan,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Expr> {
+    match context.sql_to_expr(argument.clone(), input.schema())? {
+        Expr::Column(column) => Ok(Expr::Column(Column::new(column.relation, column.name))),
+        _ => Err(function.usage(&format!("{what} is a column")).into()),
+    }
+}
+
+/// The arguments in their order, by position or by name; the keys of sessions behind them.
+fn arguments(function: Function, args: &[FunctionArg]) -> Result<Vec<&SqlExpr>, PlanError> {
+    let names = function.arguments();
+    let wrong = || function.usage(&format!("{} arguments are expected", in_words(names.len())));
+    let mut found: Vec<Option<&SqlExpr>> = vec![None; names.len()];
+    let mut positions = 0..;
+    for arg in args {
+        let (slot, value) = match arg {
+            FunctionArg::Unnamed(value) => (positions.next(), value),
+            FunctionArg::Named { name, arg, .. } => {
+                let name = name.value.to_ascii_lowercase();
+                let slot = names.iter().position(|known| *known == name);
+                (slot.or((name == "key").then_some(names.len())), arg)
+            }
+            FunctionArg::ExprNamed { .. } => return Err(function.usage("an argument has no plain name")),
+        };
+        let FunctionArgExpr::Expr(value) = value else {
+            return Err(function.usage("`*` is not an argument"));
+        };
+        match (slot, value) {
+            (Some(slot), _) if slot < names.len() => found[slot] = Some(value),
+            (Some(_), SqlExpr::Tuple(keys)) if function == Function::Session => {
+                found.extend(keys.iter().map(Some));
+            }
+            (Some(_), SqlExpr::Nested(key)) if function == Function::Session => found.push(Some(key)),
+            (Some(_), key) if function == Function::Session => found.push(Some(key)),
+            _ => return Err(wrong()),
+        }
+    }
+    found.into_iter().collect::<Option<_>>().ok_or_else(wrong)
+}
+
+fn in_words(count: usize) -> &'static str {
+    if count == 3 { "three" } else { "four" }
+}
+
+/// A name or a subquery that stands as an argument, as a relation.
+fn as_relation(function: &str, argument: &SqlExpr) -> Result<TableFactor, PlanError> {
+    match argument {
+        SqlExpr::Identifier(name) => Ok(table(vec![name.clone()])),
+        SqlExpr::CompoundIdentifier(parts) => Ok(table(parts.clone())),
+        SqlExpr::Subquery(query) => {
+            Ok(TableFactor::Derived { lateral: false, subquery: query.clone(), alias: None, sample: None })
+        }
+        _ => Err(PlanError::new(format!(
+            "{function}: the first argument is a stream or a subquery in parentheses"
+        ))),
+    }
+}
+
+fn table(parts: Vec<Ident>) -> TableFactor {
+    TableFactor::Table {
+        name: ObjectName::from(parts),
+        alias: None,
+        args: None,
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    }
+}
+
+/// An interval of fixed length, in microseconds, above zero.
+fn length_us(function: Function, length: &Expr) -> Result<i64, PlanError> {
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = length else {
+        return Err(function.usage("lengths are intervals"));
+    };
+    if interval.months != 0 {
+        let error = PlanError::new(format!("{}: months have no fixed length", function.name()));
+        return Err(error.with_hint("use days"));
+    }
+    if interval.nanoseconds % 1_000 != 0 {
+        return Err(function.usage("event time has microseconds, no finer"));
+    }
+    let length = i64::from(interval.days) * 86_400_000_000 + interval.nanoseconds / 1_000;
+    match length > 0 {
+        true => Ok(length),
+        false => Err(function.usage("an interval must be above zero")),
+    }
+}
