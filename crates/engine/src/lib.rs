@@ -6,6 +6,7 @@
 //!
 //! What comes out depends on the rows alone: not on batch sizes, restarts or the clock.
 
+mod aggregates;
 mod bounded;
 mod depth;
 mod error;
@@ -31,7 +32,7 @@ pub use error::RunError;
 pub use expansion::check_expansion;
 pub use hub::{Engine, EngineError, Options, Outcome, PipelineStatus, Preview, RunState, Streams};
 pub use pipeline::{Emitted, Pipeline};
-pub use plan::{Catalog, Plan, PlanError, StreamTable};
+pub use plan::{Catalog, Plan, PlanError, StreamTable, with_aggregates};
 pub use threads::{Interrupted, Task, Threads};
 
 /// The stream that takes the rows of an alert rule: `alerts.<name>`.

@@ -19,6 +19,7 @@ use springhouse_schema::Schema;
 
 use super::PlanError;
 use super::window::WindowFunctions;
+use crate::aggregates::aggregates;
 
 /// A stream as the planner needs it.
 #[derive(Clone, Debug)]
@@ -68,13 +69,22 @@ pub(crate) fn stream_name(reference: &TableReference) -> String {
 pub(crate) fn session() -> &'static SessionState {
     static SESSION: OnceLock<SessionState> = OnceLock::new();
     SESSION.get_or_init(|| {
-        let mut state = SessionStateBuilder::new().with_default_features().build();
+        let mut state = with_aggregates(SessionStateBuilder::new().with_default_features().build());
         let options = state.config_mut().options_mut();
         // One text type for live and history, and errors that know their place.
         options.sql_parser.map_string_types_to_utf8view = false;
         options.sql_parser.collect_spans = true;
         state
     })
+}
+
+/// Adds the aggregates of measurements to those of DataFusion.
+pub fn with_aggregates(mut state: SessionState) -> SessionState {
+    for aggregate in aggregates() {
+        // Nothing of their name is there; if it were, it would be given back.
+        let _ = state.register_udaf(aggregate);
+    }
+    state
 }
 
 /// The catalog in the shape that DataFusion's planner asks for.

@@ -31,7 +31,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use springhouse_schema::Schema;
 
-pub use catalog::{Catalog, StreamTable};
+pub use catalog::{Catalog, StreamTable, with_aggregates};
 pub use error::PlanError;
 
 pub(crate) use catalog::{Provider, session};

@@ -6,7 +6,7 @@ use datafusion::execution::context::SessionContext;
 use serde_json::Value;
 use springhouse_engine::plan::plan;
 use springhouse_engine::statement::Select;
-use springhouse_engine::{Catalog, Plan, RunError, StreamTable};
+use springhouse_engine::{Catalog, Plan, RunError, StreamTable, with_aggregates};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Schema};
 
@@ -92,7 +92,7 @@ fn is_same(a: &Value, b: &Value) -> bool {
 fn every_aggregate_that_is_accepted_survives_restarts() {
     let catalog = Catalog::new([table()]);
     let mut names: Vec<String> =
-        SessionContext::new().state().aggregate_functions().keys().cloned().collect();
+        with_aggregates(SessionContext::new().state()).aggregate_functions().keys().cloned().collect();
     names.sort_unstable();
     let arguments = [
         "x",
@@ -103,6 +103,9 @@ fn every_aggregate_that_is_accepted_survives_restarts() {
         "x, n",
         "x, 0.5",
         "t, '+'",
+        "x, ts",
+        "t, x",
+        "x, 0, 100, 10",
         "x, 2",
         "x, n, 0.5",
         "DISTINCT n",
@@ -142,6 +145,9 @@ fn every_aggregate_that_is_accepted_survives_restarts() {
         "median(n)",
         "first_value(x ORDER BY ts)",
         "count(DISTINCT n)",
+        "rate(x, ts)",
+        "max_by(t, x)",
+        "histogram(x, 0, 100, 10)",
     ] {
         assert!(checked.iter().any(|call| call == known), "{known} is not among {checked:?}");
     }
