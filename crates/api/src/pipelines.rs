@@ -58,6 +58,8 @@ pub(crate) struct StatusView {
     watermark: Option<Timestamp>,
     /// Memory of windows that are open.
     state_bytes: u64,
+    /// Seconds that it has computed for since the hub was started.
+    busy_seconds: f64,
 }
 
 impl From<PipelineStatus> for StatusView {
@@ -73,6 +75,7 @@ impl From<PipelineStatus> for StatusView {
             lag_ms: status.lag_us as f64 / 1_000.0,
             watermark: status.watermark,
             state_bytes: status.state_bytes,
+            busy_seconds: status.busy.as_secs_f64(),
         }
     }
 }

@@ -191,6 +191,7 @@ export interface PipelineStatus {
   lag_ms: number;
   watermark: string | null;
   state_bytes: number;
+  busy_seconds: number;
 }
 
 export interface AlertRule {

@@ -7,7 +7,7 @@ import type { Pipeline } from "../api/types";
 import { useNow } from "../app/now";
 import { Page } from "../app/page";
 import { bytes, count } from "../format/number";
-import { ago } from "../format/time";
+import { ago, duration } from "../format/time";
 import { drawing } from "../sql/chartable";
 import { ResultChart } from "../sql/result-chart";
 import { ResultTable } from "../sql/result-table";
@@ -79,6 +79,7 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
     ["Rows out", count(pipeline.rows_out)],
     ["Late", <Late key="late" pipeline={pipeline} />],
     ["State held", bytes(pipeline.state_bytes)],
+    ["Computed for", duration(pipeline.busy_seconds * 1000)],
   ];
   return (
     <div className="grid gap-4">

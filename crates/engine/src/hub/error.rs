@@ -33,6 +33,11 @@ pub enum EngineError {
          aggregates that keep less than every value"
     )]
     StateTooLarge { bytes: usize, bytes_max: usize },
+    #[error(
+        "its open windows hold {bytes} bytes, and those of all pipelines {all}, at most {all_max} are allowed; hint: \
+         fewer pipelines with large windows"
+    )]
+    StatesTooLarge { bytes: usize, all: usize, all_max: usize },
     #[error("cannot append rows")]
     Ingest(#[from] IngestError),
     #[error("cannot read the log")]
@@ -69,6 +74,7 @@ impl EngineError {
             | EngineError::InUse { .. }
             | EngineError::Target { .. }
             | EngineError::StateTooLarge { .. }
+            | EngineError::StatesTooLarge { .. }
             | EngineError::IsQuery => ErrorClass::User,
             EngineError::Meta(error) => error.class(),
             EngineError::Registry(error) => error.class(),

@@ -123,6 +123,7 @@ impl Engine {
             Statement::ShowPipelines => self.listing(tenant, false).await,
             Statement::ShowAlerts => self.listing(tenant, true).await,
             Statement::Describe { name } => shared.describe(tenant, name).await,
+            Statement::Explain { name } => shared.explain(tenant, name).await,
             _ => Err(EngineError::IsQuery),
         }
     }
@@ -347,7 +348,11 @@ impl Shared {
         Ok(Outcome::Done(format!("`{name}` runs")))
     }
 
-    async fn known(&self, tenant: &TenantId, name: &StreamName) -> Result<PipelineEntry, EngineError> {
+    pub(super) async fn known(
+        &self,
+        tenant: &TenantId,
+        name: &StreamName,
+    ) -> Result<PipelineEntry, EngineError> {
         let entry = self.meta.pipeline(tenant, name.as_str()).await?;
         entry.ok_or_else(|| EngineError::NotFound { kind: "pipeline", name: name.clone() })
     }
@@ -391,7 +396,7 @@ impl Shared {
     }
 
     /// Plans the statement of a pipeline for the schema version with which it began.
-    async fn planned(&self, entry: &PipelineEntry) -> Result<Arc<Plan>, EngineError> {
+    pub(super) async fn planned(&self, entry: &PipelineEntry) -> Result<Arc<Plan>, EngineError> {
         let statement = statement::parse_one(&entry.sql).map_err(PlanError::from)?;
         let draft = Draft::of(&statement)?.ok_or_else(|| PlanError::new("the statement is no pipeline"))?;
         let mut catalog = self.catalog(&entry.tenant);

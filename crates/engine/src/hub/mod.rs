@@ -3,8 +3,10 @@
 //! What pipelines exist is written in meta, what they read and write goes through the log, and what they remember is in
 //! snapshots; a pipeline that fails stops alone.
 
+mod budget;
 mod error;
 mod execute;
+mod explain;
 mod preview;
 mod roster;
 mod silence;
@@ -27,6 +29,7 @@ pub use preview::Preview;
 pub use status::{PipelineStatus, RunState};
 pub use streams::Streams;
 
+use budget::Budgets;
 use roster::Roster;
 use tokio::sync::Semaphore;
 
@@ -42,11 +45,15 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Threads on which pipelines and previews compute.
     pub threads: usize,
+    /// What the open windows of one pipeline may hold; beyond it the pipeline fails and the others run on.
+    pub pipeline_bytes_max: usize,
+    /// The same for all pipelines of a tenant together.
+    pub tenant_bytes_max: usize,
 }
 
 impl Options {
     pub fn new(data_dir: PathBuf) -> Options {
-        Options { data_dir, threads: 2 }
+        Options { data_dir, threads: 2, pipeline_bytes_max: 256 << 20, tenant_bytes_max: 1 << 30 }
     }
 }
 
@@ -62,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) streams: Arc<dyn Streams>,
     pub(crate) roster: Roster,
+    pub(crate) budgets: Budgets,
     /// Statements that change something take turns.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Those who ask for more previews wait.
@@ -88,8 +96,10 @@ impl Engine {
         streams: Arc<dyn Streams>,
     ) -> Result<Engine, EngineError> {
         let threads = Threads::new("engine", options.threads).map_err(EngineError::Threads)?;
+        let budgets = Budgets::new(options.pipeline_bytes_max, options.tenant_bytes_max);
         let shared = Shared {
             options,
+            budgets,
             meta,
             log,
             streams,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use springhouse_log::Offset;
@@ -154,6 +155,7 @@ impl Member {
             lag_us,
             watermark: (watermark > i64::MIN).then_some(Timestamp(watermark)),
             state_bytes: gauges.state_bytes.load(Ordering::Relaxed),
+            busy: Duration::from_micros(gauges.busy.load(Ordering::Relaxed)),
         }
     }
 }
@@ -182,6 +184,7 @@ impl Shared {
             streams: Arc::clone(&self.streams),
             folder,
             gauges: Arc::clone(&gauges),
+            share: self.budgets.share(&entry.tenant),
             stop: stopped,
         };
         let task = Task::restore(work).await?;

@@ -52,6 +52,8 @@ pub struct PipelineStatus {
     pub lag_us: i64,
     pub watermark: Option<Timestamp>,
     pub state_bytes: u64,
+    /// How long it has computed since it was started, on its thread.
+    pub busy: Duration,
 }
 
 /// What the task of a pipeline tells while it runs.
@@ -66,6 +68,8 @@ pub(crate) struct Gauges {
     /// [`i64::MIN`] before the first row.
     pub(crate) watermark: AtomicI64,
     pub(crate) state_bytes: AtomicU64,
+    /// Microseconds.
+    pub(crate) busy: AtomicU64,
     rate: Mutex<VecDeque<(Instant, u64)>>,
 }
 

@@ -22,6 +22,7 @@ use springhouse_model::{StreamKey, Timestamp};
 use springhouse_schema::{Schema, adapt};
 use tokio::sync::watch;
 
+use super::budget::Share;
 use super::silence::{self, Silence};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
@@ -38,8 +39,6 @@ const SNAPSHOT_AFTER: Duration = Duration::from_secs(10);
 const SNAPSHOT_ROWS: u64 = 1_000_000;
 /// The position moves on also without rows for it, so that the log need not be kept.
 const SNAPSHOT_IDLE: Duration = Duration::from_secs(60);
-/// What the open windows of one pipeline may hold; beyond it the pipeline fails and the others run on.
-const STATE_BYTES_MAX: usize = 256 << 20;
 /// How long to wait before trying again what failed for a passing reason, such as a full disk.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -52,6 +51,7 @@ pub(crate) struct Work {
     pub(crate) streams: Arc<dyn Streams>,
     pub(crate) folder: Folder,
     pub(crate) gauges: Arc<Gauges>,
+    pub(crate) share: Share,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -121,6 +121,8 @@ pub(crate) struct Task {
     snapshot_at: Instant,
     snapshot_offset: Offset,
     labels: [metrics::Counter; 3],
+    /// How long it has computed, by the clock: a core that others took in between counts too.
+    busy: Duration,
 }
 
 impl Task {
@@ -204,6 +206,7 @@ impl Task {
             snapshot_at: Instant::now(),
             snapshot_offset: Offset(header.offset),
             labels,
+            busy: Duration::ZERO,
         };
         task.tell(None);
         task
@@ -249,6 +252,7 @@ impl Task {
                 self.reader.seek(record.offset);
                 break;
             }
+            let began = Instant::now();
             let emitted = match record.kind {
                 _ if record.stream != self.work.source.id => continue,
                 Kind::Readings => self.push(&record)?,
@@ -258,6 +262,7 @@ impl Task {
                 },
                 Kind::Sessions => continue,
             };
+            self.busy += began.elapsed();
             self.rows.extend(emitted.rows);
             self.late.extend(emitted.late);
             tokio::task::yield_now().await;
@@ -272,10 +277,7 @@ impl Task {
         self.rows_since_snapshot += rows;
         self.labels[0].increment(rows);
         let emitted = self.pipeline.push(&batch)?;
-        let bytes = self.pipeline.state_bytes();
-        if bytes > STATE_BYTES_MAX {
-            return Err(EngineError::StateTooLarge { bytes, bytes_max: STATE_BYTES_MAX });
-        }
+        self.work.share.hold(self.pipeline.state_bytes())?;
         self.silence.broken(self.pipeline.event_time());
         Ok(emitted)
     }
@@ -418,6 +420,7 @@ impl Task {
         gauges.rows_out.store(self.next_row, Ordering::Relaxed);
         gauges.late.store(self.next_late, Ordering::Relaxed);
         gauges.position.store(self.reader.position().0, Ordering::Relaxed);
+        gauges.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);
         let state_bytes = self.pipeline.state_bytes();
         gauges.state_bytes.store(state_bytes as u64, Ordering::Relaxed);
@@ -429,6 +432,8 @@ impl Task {
         metrics::gauge!("springhouse_pipeline_lag_records", "pipeline" => name.clone()).set(lag as f64);
         metrics::gauge!("springhouse_pipeline_state_bytes", "pipeline" => name.clone())
             .set(state_bytes as f64);
+        metrics::gauge!("springhouse_pipeline_busy_seconds", "pipeline" => name.clone())
+            .set(self.busy.as_secs_f64());
         if self.pipeline.watermark() > i64::MIN {
             metrics::gauge!("springhouse_pipeline_watermark_seconds", "pipeline" => name.clone())
                 .set(self.pipeline.watermark() as f64 / 1e6);

@@ -12,6 +12,7 @@ mod catalog;
 mod check;
 mod compile;
 mod error;
+mod explain;
 mod output;
 mod placement;
 pub(crate) mod window;
@@ -33,6 +34,7 @@ use springhouse_schema::Schema;
 
 pub use catalog::{Catalog, StreamTable, with_aggregates};
 pub use error::PlanError;
+pub use explain::ExplainedStep;
 
 pub(crate) use catalog::{Provider, session};
 pub(crate) use check::expression as check_expression;

@@ -159,7 +159,12 @@ impl<'a> Cursor<'a> {
     /// Whether a query that returns rows begins here.
     pub(super) fn is_query_start(&self) -> bool {
         let words = ["SELECT", "WITH", "VALUES", "EXPLAIN", "FROM"];
-        words.iter().any(|word| word_is(self.peek(), word)) || self.peek() == Some(&Token::LParen)
+        let next = self.tokens.get(self.next + 1).map(|token| &token.token);
+        // `EXPLAIN SELECT` is a query, `EXPLAIN PIPELINE` a statement of ours.
+        let is_ours =
+            word_is(self.peek(), "EXPLAIN") && (word_is(next, "PIPELINE") || word_is(next, "ALERT"));
+        !is_ours
+            && (words.iter().any(|word| word_is(self.peek(), word)) || self.peek() == Some(&Token::LParen))
     }
 
     /// Takes everything up to `;` or the end: the text in our spelling, and where it began.

@@ -73,6 +73,10 @@ pub enum Statement {
     Describe {
         name: StreamName,
     },
+    /// Of a pipeline or an alert.
+    Explain {
+        name: StreamName,
+    },
     /// Anything that returns rows, behind blanks that keep its place in what was written. Flink's spelling of window
     /// functions is already rewritten to ours.
     Query(String),
@@ -87,6 +91,7 @@ impl Statement {
                 | Statement::ShowPipelines
                 | Statement::ShowAlerts
                 | Statement::Describe { .. }
+                | Statement::Explain { .. }
                 | Statement::Query(_)
         )
     }
@@ -106,6 +111,7 @@ impl Statement {
             Statement::ShowPipelines => "SHOW PIPELINES",
             Statement::ShowAlerts => "SHOW ALERTS",
             Statement::Describe { .. } => "DESCRIBE",
+            Statement::Explain { .. } => "EXPLAIN PIPELINE",
             Statement::Query(_) => "SELECT",
         }
     }
@@ -252,6 +258,10 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             let _ = cursor.take_word("STREAM") || cursor.take_word("PIPELINE") || cursor.take_word("ALERT");
             Ok(Statement::Describe { name: cursor.stream_name("a stream's or pipeline's name")? })
         }
+        "EXPLAIN" => {
+            pipeline_word(cursor)?;
+            Ok(Statement::Explain { name: cursor.stream_name("the pipeline's name")? })
+        }
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "ALTER" => Err(cursor.error_at(
             start,
             "a statement",
@@ -262,8 +272,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
 }
 
-const KNOWN: &str =
-    "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, SHOW and DESCRIBE are known";
+const KNOWN: &str = "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
 
 fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
     match cursor.take_word("PIPELINE") || cursor.take_word("ALERT") {

@@ -66,7 +66,10 @@ fn short_statements_are_known() {
     assert_eq!(one("PAUSE PIPELINE a"), Statement::PausePipeline { name: name.clone() });
     assert_eq!(one("RESUME PIPELINE a;"), Statement::ResumePipeline { name: name.clone() });
     assert_eq!(one("SHOW ALERTS"), Statement::ShowAlerts);
-    assert_eq!(one("DESCRIBE a"), Statement::Describe { name });
+    assert_eq!(one("DESCRIBE a"), Statement::Describe { name: name.clone() });
+    assert_eq!(one("EXPLAIN PIPELINE a"), Statement::Explain { name: name.clone() });
+    assert_eq!(one("explain alert a"), Statement::Explain { name });
+    assert_eq!(one("EXPLAIN SELECT 1"), Statement::Query("EXPLAIN SELECT 1".to_owned()));
     assert_eq!(one("select 1;"), Statement::Query("select 1".into()));
 }
 

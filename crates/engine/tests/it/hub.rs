@@ -69,8 +69,19 @@ impl Hub {
 
     /// Starts the engine over streams that behave in some special way.
     pub async fn start_over(&mut self, streams: Arc<dyn Streams>) {
+        self.start_with(streams, Options::new(self.dir.path().to_owned())).await;
+    }
+
+    /// Starts the engine again, with other options.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Options)) {
+        self.stop().await;
+        let mut options = Options::new(self.dir.path().to_owned());
+        change(&mut options);
+        self.start_with(Arc::new(self.ingest.clone()), options).await;
+    }
+
+    async fn start_with(&mut self, streams: Arc<dyn Streams>, options: Options) {
         assert!(self.engine.is_none());
-        let options = Options::new(self.dir.path().to_owned());
         let (meta, log) = (Arc::clone(&self.meta), Arc::clone(&self.log));
         self.streams = Some(Arc::downgrade(&streams));
         self.engine = Some(Engine::open_over(options, meta, log, streams).await.unwrap());

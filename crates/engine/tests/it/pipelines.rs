@@ -110,6 +110,29 @@ async fn pipelines_read_what_pipelines_write() {
 }
 
 #[tokio::test]
+async fn explain_tells_the_steps_of_a_pipeline_and_where_it_stands() {
+    let hub = Hub::new().await;
+    let minutes = "CREATE PIPELINE minutes INTO minute_rows ALLOWED LATENESS INTERVAL '90' SECOND AS
+        SELECT device, window_end, sum(n) * 2 AS twice FROM HOP(homes, ts, INTERVAL '20' SECOND, INTERVAL '1' MINUTE)
+        WHERE n > 3 GROUP BY device, window_end;";
+    hub.sql(&format!("{HOMES}{minutes}")).await;
+    hub.send("homes", "a", &[row(1.0, 7), row(2.0, 2)]).await;
+    hub.settled().await;
+    let text = hub.sql("EXPLAIN PIPELINE minutes").await.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let [read, steps @ .., write, state] = lines.as_slice() else { panic!("{text}") };
+    assert_eq!(*read, "read\thomes; watermark 5 s behind the largest ts");
+    assert!(steps.contains(&"filter\tn > 3"), "{text}");
+    assert!(steps.contains(&"window\teach row into its 20 s"), "{text}");
+    let aggregate = "sum(homes.n) by device, window_end; windows of 1 min every 20 s from slices of 20 s, open 90 s longer";
+    assert!(steps.contains(&format!("aggregate\t{aggregate}").as_str()), "{text}");
+    assert_eq!(*write, "write\tminute_rows, late rows to minutes.late");
+    assert!(state.starts_with("running\twatermark 2025-12-31T23:59:57Z; "), "{text}");
+    assert!(state.contains("; 2 rows in, 0 out, 0 late; computed for "), "{text}");
+    assert!(hub.status_of("minutes").await.busy.as_nanos() > 0);
+}
+
+#[tokio::test]
 async fn a_paused_pipeline_misses_nothing() {
     let hub = Hub::new().await;
     hub.sql(&format!("{HOMES}{TENS}")).await;
@@ -191,6 +214,26 @@ async fn a_pipeline_that_fails_stops_alone_and_says_why() {
     let rows = hub.rows("inverses");
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows[0].ends_with(r#""x":null}"#) && rows[1].ends_with(r#""x":2}"#), "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_pipeline_whose_windows_hold_too_much_fails_and_the_others_run_on() {
+    let mut hub = Hub::new().await;
+    hub.restart_with(|options| options.pipeline_bytes_max = 200_000).await;
+    let many = "CREATE PIPELINE many INTO many_rows AS
+        SELECT n, count(*) AS c FROM TUMBLE(homes, ts, INTERVAL '1' DAY) GROUP BY n, window_start;";
+    hub.sql(&format!("{HOMES}{TENS}{many}")).await;
+    let rows: Vec<_> = (0..20_000).map(|n| row(n as f64 / 2_000.0, n)).collect();
+    for part in rows.chunks(1_000) {
+        hub.send("homes", "a", part).await;
+    }
+    hub.until("the pipeline fails", async || hub.status_of("many").await.state == RunState::Failed).await;
+    let error = hub.status_of("many").await.error.unwrap();
+    assert!(error.contains("at most 200000 are allowed; hint: shorter windows, fewer keys"), "{error}");
+    hub.send("homes", "a", &rows_at(&[30.0])).await;
+    hub.settled().await;
+    assert_eq!(hub.rows("tens_rows").len(), 1);
+    assert_eq!(hub.status_of("tens").await.state, RunState::Running);
 }
 
 #[tokio::test]

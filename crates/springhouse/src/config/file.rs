@@ -99,6 +99,8 @@ pub struct StorageSection {
     pub log_segment_bytes: Option<u64>,
     pub log_tail_bytes: Option<usize>,
     pub query_memory_bytes: Option<usize>,
+    pub pipeline_memory_bytes: Option<usize>,
+    pub pipelines_memory_bytes: Option<usize>,
 }
 
 /// Topics beside `devices/{device}/{stream}` that lead to a stream.

@@ -88,6 +88,8 @@ pub struct Storage {
     pub log_segment_bytes: u64,
     pub log_tail_bytes: usize,
     pub query_memory_bytes: usize,
+    pub pipeline_memory_bytes: usize,
+    pub pipelines_memory_bytes: usize,
 }
 
 impl Settings {
@@ -139,6 +141,8 @@ impl Settings {
                 log_segment_bytes: file.storage.log_segment_bytes.unwrap_or(64 << 20),
                 log_tail_bytes: file.storage.log_tail_bytes.unwrap_or(32 << 20),
                 query_memory_bytes: file.storage.query_memory_bytes.unwrap_or(256 << 20),
+                pipeline_memory_bytes: file.storage.pipeline_memory_bytes.unwrap_or(256 << 20),
+                pipelines_memory_bytes: file.storage.pipelines_memory_bytes.unwrap_or(1 << 30),
             },
             route: file.route,
         })

@@ -59,9 +59,9 @@ impl Hub {
         let lake = followers.complete(lake).await??;
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log));
         let alerts = followers.complete(alerts).await??;
-        let engine_options = springhouse_engine::Options::new(settings.data.clone());
         let engine =
-            Engine::open(engine_options, Arc::clone(&meta), Arc::clone(&log), ingest.clone()).await?;
+            Engine::open(engine_options(&settings), Arc::clone(&meta), Arc::clone(&log), ingest.clone());
+        let engine = engine.await?;
         let anonymous = settings.mqtt.anonymous.iter();
         let anonymous = anonymous.map(|listener| Ok((listener.name.clone(), topics(&listener.topics)?)));
         let anonymous = anonymous.collect::<anyhow::Result<_>>()?;
@@ -167,6 +167,14 @@ fn lake_options(settings: &Settings) -> springhouse_lake::Options {
     springhouse_lake::Options {
         query_memory_bytes: settings.storage.query_memory_bytes,
         ..springhouse_lake::Options::new(paths::lake(&settings.data))
+    }
+}
+
+fn engine_options(settings: &Settings) -> springhouse_engine::Options {
+    springhouse_engine::Options {
+        pipeline_bytes_max: settings.storage.pipeline_memory_bytes,
+        tenant_bytes_max: settings.storage.pipelines_memory_bytes,
+        ..springhouse_engine::Options::new(settings.data.clone())
     }
 }
 
