@@ -20,9 +20,9 @@ mod parts;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{Row, RowConverter, Rows, SortField};
 
 use self::open::{Ended, Open, Step as Taken};
 use self::parts::{Parts, Results};
@@ -58,15 +58,13 @@ impl SessionAggregate {
         SessionAggregate { step, gap_us, bound, keys, converter, open, parts }
     }
 
-    /// The keys of sessions, one after the other as bytes that compare as the values do.
-    fn session_keys(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Box<[u8]>>, RunError> {
+    /// The keys of sessions as bytes that compare as the values do; `None` when all rows are in one sequence.
+    fn keys_of(&self, columns: &[ArrayRef]) -> Result<Option<Rows>, RunError> {
         if self.keys.is_empty() {
-            return Ok(vec![Box::default(); rows]);
+            return Ok(None);
         }
         let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
-        let columns: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&columns[*key])).collect();
-        let rows = converter.convert_columns(&columns)?;
-        Ok(rows.iter().map(|row| row.as_ref().into()).collect())
+        Ok(Some(converter.convert_columns(columns)?))
     }
 
     /// The results of sessions that have ended, in the order of their end and key.
@@ -106,12 +104,13 @@ impl Operator for SessionAggregate {
             return Err(RunError::State { what: "a session was given rows without watermarks" });
         };
         let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
-        let keys = self.session_keys(&inputs.keys, inputs.rows)?;
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&inputs.keys[*key])).collect();
+        let keys = self.keys_of(&keys)?;
         let ends = self.bound.ends(&chunk.batch, self.gap_us);
         let (mut taken, mut numbers, mut late) = (Vec::new(), Vec::new(), Late::default());
-        let rows = keys.into_iter().zip(&ends).zip(lineage.watermarks.values()).enumerate();
-        for (row, ((key, end), watermark)) in rows {
-            match self.open.take(key, end.saturating_sub(self.gap_us), *watermark) {
+        for (row, (end, watermark)) in ends.iter().zip(lineage.watermarks.values()).enumerate() {
+            let key = keys.as_ref().map(|keys| keys.row(row));
+            match self.open.take(bytes(key.as_ref()), end.saturating_sub(self.gap_us), *watermark) {
                 Taken::Into(number) => {
                     taken.push(row as u32);
                     numbers.push(number);
@@ -167,8 +166,12 @@ impl Operator for SessionAggregate {
         };
         super::slice::check_columns(&open.schema(), &self.span_schema())?;
         self.parts.restore(partial.clone())?;
-        let keys = self.keys_of(open)?;
-        self.open = Open::restored(self.gap_us, self.step.allowed_lateness_us, keys, open)?;
+        let keys = self.keys_of(&open.columns()[..self.keys.len()])?;
+        let keys = (0..open.num_rows()).map(|row| {
+            let key = keys.as_ref().map(|keys| keys.row(row));
+            Box::from(bytes(key.as_ref()))
+        });
+        self.open = Open::restored(self.gap_us, self.step.allowed_lateness_us, keys.collect(), open)?;
         Ok(())
     }
 
@@ -183,13 +186,8 @@ impl SessionAggregate {
         let keys = self.keys.iter().map(|key| self.step.key_schema.field(*key).clone());
         open::span_schema(keys.collect())
     }
+}
 
-    fn keys_of(&self, open: &RecordBatch) -> Result<Vec<Box<[u8]>>, RunError> {
-        if self.keys.is_empty() {
-            return Ok(vec![Box::default(); open.num_rows()]);
-        }
-        let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
-        let rows = converter.convert_columns(&open.columns()[..self.keys.len()])?;
-        Ok(rows.iter().map(|row| row.as_ref().into()).collect())
-    }
+fn bytes<'a>(key: Option<&'a Row<'_>>) -> &'a [u8] {
+    key.map_or(&[], AsRef::as_ref)
 }

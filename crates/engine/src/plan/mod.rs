@@ -20,6 +20,7 @@ pub(crate) mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
@@ -139,12 +140,13 @@ fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
     let mut analyzer = Analyzer::new();
     analyzer.rules.push(Arc::new(BoundFunctions));
     let analyzed = analyzer.execute_and_check(plan, &options, |_, _| {})?;
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(PushDownFilter::new()),
-        Arc::new(CommonSubexprEliminate::new()),
-        Arc::new(OptimizeProjections::new()),
-    ];
+    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(SimplifyExpressions::new())];
+    // HAVING must not become a WHERE beside SESSION, where it would change what a session is.
+    if !analyzed.exists(|node| Ok(window::is_session(node)))? {
+        rules.push(Arc::new(PushDownFilter::new()));
+    }
+    rules.push(Arc::new(CommonSubexprEliminate::new()));
+    rules.push(Arc::new(OptimizeProjections::new()));
     let context = OptimizerContext::new_with_config_options(Arc::new(options)).with_max_passes(3);
     Ok(Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})?)
 }

@@ -62,14 +62,14 @@ impl Open {
     }
 
     /// Puts a row into the session that it belongs to, a new one or a late one; `watermark` is the one before it.
-    pub fn take(&mut self, key: Box<[u8]>, ts: i64, watermark: i64) -> Step {
+    pub fn take(&mut self, key: &[u8], ts: i64, watermark: i64) -> Step {
         let (gap_us, closes_at) = (self.gap_us, self.closes_at(ts));
         let lateness = self.allowed_lateness_us;
         let is_near = |session: &Session| {
             let is_open = session.last.saturating_add(gap_us).saturating_add(lateness) > watermark;
             is_open && ts < session.last.saturating_add(gap_us) && ts > session.start.saturating_sub(gap_us)
         };
-        let sessions = self.sessions.get_mut(&key);
+        let sessions = self.sessions.get_mut(key);
         let near = sessions.as_ref().and_then(|sessions| sessions.iter().position(is_near));
         if let (Some(sessions), Some(first)) = (sessions, near) {
             // Two are near when the row lies between them; never more, since these two are at least a gap apart.
@@ -90,7 +90,7 @@ impl Open {
         let number = self.next_number;
         self.next_number += 1;
         self.add(
-            key,
+            key.into(),
             Session { start: ts, last: ts, queued_end: ts.saturating_add(gap_us), numbers: vec![number] },
         );
         Step::Into(number)

@@ -8,7 +8,7 @@ mod function;
 mod node;
 
 pub(crate) use function::WindowFunctions;
-pub(crate) use node::{WINDOW_END, WINDOW_START, WindowNode, kept_columns, time_type};
+pub(crate) use node::{WINDOW_END, WINDOW_START, WindowNode, is_session, kept_columns, time_type};
 
 /// How rows are put into windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

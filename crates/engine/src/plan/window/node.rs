@@ -46,6 +46,17 @@ impl WindowNode {
     }
 }
 
+/// Whether this is the node of a SESSION. A session ends where rows are missing: no filter may go below it.
+pub(crate) fn is_session(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Extension(extension) => {
+            let node = extension.node.as_any().downcast_ref::<WindowNode>();
+            node.is_some_and(|node| matches!(node.window, Window::Session { .. }))
+        }
+        _ => false,
+    }
+}
+
 /// Columns of the input that the node hands on: a window over windows shows only its own window columns.
 pub(crate) fn kept_columns(input: &DFSchema) -> impl Iterator<Item = usize> + '_ {
     let is_window = |name: &str| name == WINDOW_START || name == WINDOW_END;
@@ -109,15 +120,9 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         std::iter::once(&self.ts).chain(&self.keys).cloned().collect()
     }
 
-    /// Filters on other columns may go below aligned windows: they do not change which one a row belongs to. A session
-    /// ends where rows are missing.
+    /// Filters on other columns may go below aligned windows: they do not change which one a row belongs to.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        match self.window {
-            Window::Aligned(_) => HashSet::from([WINDOW_START.to_owned(), WINDOW_END.to_owned()]),
-            Window::Session { .. } => {
-                self.schema.fields().iter().map(|field| field.name().to_owned()).collect()
-            }
-        }
+        HashSet::from([WINDOW_START.to_owned(), WINDOW_END.to_owned()])
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
