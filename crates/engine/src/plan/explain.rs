@@ -60,7 +60,7 @@ fn names(schema: &SchemaRef) -> Vec<String> {
 
 /// An expression without the positions of its columns, which the physical one shows behind their names: `temp@3`.
 fn text(expr: &dyn PhysicalExpr) -> String {
-    let shown = expr.to_string();
+    let shown = as_written(&expr.to_string());
     let mut parts = shown.split('@');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -71,6 +71,11 @@ fn text(expr: &dyn PhysicalExpr) -> String {
         text.push_str(rest);
     }
     text
+}
+
+/// `count(*)` is planned as the count of a constant.
+fn as_written(call: &str) -> String {
+    call.replace("count(Int64(1))", "count(*)")
 }
 
 fn bounds(bounds: Bounds) -> String {
@@ -95,7 +100,7 @@ fn aggregation(step: &AggregateStep) -> String {
         Group::Key(expr) => text(expr.as_ref()),
     });
     let keys: Vec<String> = keys.collect();
-    let calls: Vec<&str> = step.aggregates.iter().map(|call| call.function.name()).collect();
+    let calls: Vec<String> = step.aggregates.iter().map(|call| as_written(call.function.name())).collect();
     let state = match &step.placement {
         Placement::Aligned { window, shared: true, .. } => {
             format!("{} from slices of {}", windows(*window), span(window.slice_us()))

@@ -113,7 +113,7 @@ async fn pipelines_read_what_pipelines_write() {
 async fn explain_tells_the_steps_of_a_pipeline_and_where_it_stands() {
     let hub = Hub::new().await;
     let minutes = "CREATE PIPELINE minutes INTO minute_rows ALLOWED LATENESS INTERVAL '90' SECOND AS
-        SELECT device, window_end, sum(n) * 2 AS twice FROM HOP(homes, ts, INTERVAL '20' SECOND, INTERVAL '1' MINUTE)
+        SELECT device, window_end, sum(n) * 2 AS twice, count(*) AS c FROM HOP(homes, ts, INTERVAL '20' SECOND, INTERVAL '1' MINUTE)
         WHERE n > 3 GROUP BY device, window_end;";
     hub.sql(&format!("{HOMES}{minutes}")).await;
     hub.send("homes", "a", &[row(1.0, 7), row(2.0, 2)]).await;
@@ -124,7 +124,7 @@ async fn explain_tells_the_steps_of_a_pipeline_and_where_it_stands() {
     assert_eq!(*read, "read\thomes; watermark 5 s behind the largest ts");
     assert!(steps.contains(&"filter\tn > 3"), "{text}");
     assert!(steps.contains(&"window\teach row into its 20 s"), "{text}");
-    let aggregate = "sum(homes.n) by device, window_end; windows of 1 min every 20 s from slices of 20 s, open 90 s longer";
+    let aggregate = "sum(homes.n), count(*) by device, window_end; windows of 1 min every 20 s from slices of 20 s, open 90 s longer";
     assert!(steps.contains(&format!("aggregate\t{aggregate}").as_str()), "{text}");
     assert_eq!(*write, "write\tminute_rows, late rows to minutes.late");
     assert!(state.starts_with("running\twatermark 2025-12-31T23:59:57Z; "), "{text}");
