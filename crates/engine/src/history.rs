@@ -18,8 +18,8 @@ use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    ColumnarValue, Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
     WindowFunctionDefinition, cast, ident, lit,
 };
 use datafusion::sql::sqlparser::ast::TableFactor;
@@ -96,6 +96,8 @@ fn aligned(node: &WindowNode, window: Aligned) -> Result<LogicalPlan> {
 fn session(node: &WindowNode, gap_us: i64) -> Result<LogicalPlan> {
     const BEGUN: &str = "_session";
     let (columns, qualifier) = kept(node);
+    let keys: Vec<Expr> =
+        node.keys.iter().map(|key| without_negative_zero(key, &node.input)).collect::<Result<_>>()?;
     let over = |function: WindowFunctionDefinition, argument: Expr, keys: Vec<Expr>| {
         Expr::from(WindowFunction::new(function, vec![argument])).partition_by(keys)
     };
@@ -105,7 +107,7 @@ fn session(node: &WindowNode, gap_us: i64) -> Result<LogicalPlan> {
         WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
         WindowFrameBound::CurrentRow,
     );
-    let before = over(WindowFunctionDefinition::WindowUDF(lag_udwf()), node.ts.clone(), node.keys.clone());
+    let before = over(WindowFunctionDefinition::WindowUDF(lag_udwf()), node.ts.clone(), keys.clone());
     let before = before.order_by(in_order()).build()?;
     let gap = lit(ScalarValue::DurationMicrosecond(Some(gap_us)));
     let name = |expr: &Expr| expr.schema_name().to_string();
@@ -115,10 +117,10 @@ fn session(node: &WindowNode, gap_us: i64) -> Result<LogicalPlan> {
     let mut with_begins = columns.clone();
     with_begins.push(cast(begins, DataType::Int64).alias(BEGUN));
     let rows = rows.project(with_begins)?;
-    let count = over(WindowFunctionDefinition::AggregateUDF(sum_udaf()), ident(BEGUN), node.keys.clone());
+    let count = over(WindowFunctionDefinition::AggregateUDF(sum_udaf()), ident(BEGUN), keys.clone());
     let count = count.order_by(in_order()).window_frame(until_here).build()?;
     let rows = rows.window([count.clone()])?;
-    let mut keys = node.keys.clone();
+    let mut keys = keys;
     keys.push(Expr::Column(Column::new_unqualified(name(&count))));
     let first =
         over(WindowFunctionDefinition::AggregateUDF(min_udaf()), node.ts.clone(), keys.clone()).build()?;
@@ -129,6 +131,14 @@ fn session(node: &WindowNode, gap_us: i64) -> Result<LogicalPlan> {
     all.push(column(&first).alias_qualified(qualifier.clone(), WINDOW_START));
     all.push((column(&last) + gap).alias_qualified(qualifier, WINDOW_END));
     rows.project(all)?.build()
+}
+
+/// As the live operator compares keys.
+fn without_negative_zero(key: &Expr, input: &LogicalPlan) -> Result<Expr> {
+    Ok(match key.get_type(input.schema())? {
+        DataType::Float64 => key.clone() + lit(0.0),
+        _ => key.clone(),
+    })
 }
 
 /// The starts of the windows that hold a time; the other arguments are slide and size in microseconds.

@@ -139,6 +139,8 @@ impl LakeError {
             DataFusionError::External(source) if let Some(over) = source.downcast_ref::<TimeOver>() => {
                 LakeError::TimeLimit { limit: over.limit }
             }
+            // Of the engine's own planner, in words for people.
+            DataFusionError::External(source) => LakeError::Query { message: source.to_string() },
             // The disk set aside for spilling is full; the engine has no kind of error for it.
             root if root.message().contains("max_temp_directory_size") => LakeError::MemoryLimit,
             DataFusionError::SQL(syntax, _) => {

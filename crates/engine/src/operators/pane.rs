@@ -135,11 +135,15 @@ impl Pane {
     /// Keys and partial results as a batch. Takes them out: accumulators may not survive being asked.
     pub(super) fn state(mut self, step: &AggregateStep) -> Result<RecordBatch, RunError> {
         let rows = self.len();
+        let schema = state_schema(step, &self.key_schema)?;
+        if rows == 0 {
+            // Some functions have no columns then, others fail.
+            return Ok(RecordBatch::new_empty(schema));
+        }
         let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
-        let schema = state_schema(step, &self.key_schema)?;
         let columns = columns
             .into_iter()
             .zip(schema.fields())

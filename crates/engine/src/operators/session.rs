@@ -20,7 +20,8 @@ mod parts;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::datatypes::Float64Type;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 
@@ -64,7 +65,8 @@ impl SessionAggregate {
             return Ok(None);
         }
         let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
-        Ok(Some(converter.convert_columns(columns)?))
+        let columns: Vec<ArrayRef> = columns.iter().map(without_negative_zero).collect();
+        Ok(Some(converter.convert_columns(&columns)?))
     }
 
     /// The results of sessions that have ended, in the order of their end and key.
@@ -185,6 +187,14 @@ impl SessionAggregate {
     fn span_schema(&self) -> SchemaRef {
         let keys = self.keys.iter().map(|key| self.step.key_schema.field(*key).clone());
         open::span_schema(keys.collect())
+    }
+}
+
+/// 0.0 and -0.0 are equal, and one key.
+fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0)),
+        None => Arc::clone(column),
     }
 }
 

@@ -17,6 +17,11 @@ use crate::plan::PlanError;
 /// A row is in as many windows as their size has slides.
 const WINDOWS_OF_A_ROW_MAX: i64 = 2_000;
 
+/// A window is put together from slices as long as the greatest common divisor of slide and size.
+const SLICES_OF_A_WINDOW_MAX: i64 = 10_000;
+/// 1,000 years, as for ALLOWED LATENESS.
+const LENGTH_US_MAX: i64 = 1_000 * 31_557_600 * 1_000_000;
+
 /// Recognizes window functions in FROM.
 #[derive(Debug)]
 pub(crate) struct WindowFunctions;
@@ -112,7 +117,14 @@ fn window(function: Function, lengths: &[i64]) -> Result<Window, PlanError> {
     match (function, lengths) {
         (Function::Tumble, [size_us]) => Ok(Window::Aligned(Aligned::tumbling(*size_us))),
         (Function::Hop, [slide_us, size_us]) if size_us / slide_us < WINDOWS_OF_A_ROW_MAX => {
-            Ok(Window::Aligned(Aligned { slide_us: *slide_us, size_us: *size_us }))
+            let window = Aligned { slide_us: *slide_us, size_us: *size_us };
+            match size_us > slide_us && size_us / window.slice_us() > SLICES_OF_A_WINDOW_MAX {
+                true => Err(function.usage(&format!(
+                    "a window would be put together from more than {SLICES_OF_A_WINDOW_MAX} slices; make the size a \
+                     multiple of the slide"
+                ))),
+                false => Ok(Window::Aligned(window)),
+            }
         }
         (Function::Hop, [..]) => Err(function.usage(&format!(
             "a row would be in {WINDOWS_OF_A_ROW_MAX} windows or more; the slide comes before the size"
@@ -203,7 +215,7 @@ fn table(parts: Vec<Ident>) -> TableFactor {
 /// An interval of fixed length, in microseconds, above zero.
 fn length_us(function: Function, length: &Expr) -> Result<i64, PlanError> {
     let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = length else {
-        return Err(function.usage("lengths are intervals"));
+        return Err(function.usage("a length is written out as an interval"));
     };
     if interval.months != 0 {
         let error = PlanError::new(format!("{}: months have no fixed length", function.name()));
@@ -212,9 +224,10 @@ fn length_us(function: Function, length: &Expr) -> Result<i64, PlanError> {
     if interval.nanoseconds % 1_000 != 0 {
         return Err(function.usage("event time has microseconds, no finer"));
     }
-    let length = i64::from(interval.days) * 86_400_000_000 + interval.nanoseconds / 1_000;
-    match length > 0 {
-        true => Ok(length),
-        false => Err(function.usage("an interval must be above zero")),
+    let days_us = i128::from(interval.days) * 86_400_000_000;
+    match i64::try_from(days_us + i128::from(interval.nanoseconds / 1_000)).unwrap_or(i64::MAX) {
+        length @ 1..=LENGTH_US_MAX => Ok(length),
+        ..=0 => Err(function.usage("an interval must be above zero")),
+        _ => Err(function.usage("an interval is at most 1,000 years")),
     }
 }
