@@ -58,7 +58,7 @@ pub(crate) struct StatusView {
     watermark: Option<Timestamp>,
     /// Memory of windows that are open.
     state_bytes: u64,
-    /// Seconds that it has computed for since the hub was started.
+    /// Seconds that it has computed for since it was started or resumed.
     busy_seconds: f64,
 }
 

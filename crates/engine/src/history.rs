@@ -77,11 +77,12 @@ fn kept(node: &WindowNode) -> (Vec<Expr>, Option<TableReference>) {
     (kept, qualifier)
 }
 
-/// A row for each of the starts of its windows.
+/// One start where windows stand side by side, otherwise a row for each of the starts.
 fn aligned(node: &WindowNode, window: Aligned) -> Result<LogicalPlan> {
     let (mut columns, qualifier) = kept(node);
     let mut all = columns.clone();
-    let starts = ScalarUDF::from(WindowStarts::new());
+    let is_tumbling = window.slide_us == window.size_us;
+    let starts = ScalarUDF::from(WindowStarts::new(is_tumbling));
     let starts = starts.call(vec![node.ts.clone(), lit(window.slide_us), lit(window.size_us)]);
     columns.push(starts.alias(WINDOW_START));
     let start = ident(WINDOW_START);
@@ -89,7 +90,8 @@ fn aligned(node: &WindowNode, window: Aligned) -> Result<LogicalPlan> {
     all.push(start.alias_qualified(qualifier.clone(), WINDOW_START));
     all.push(end.alias_qualified(qualifier, WINDOW_END));
     let rows = LogicalPlanBuilder::from(node.input.clone()).project(columns)?;
-    rows.unnest_column(WINDOW_START)?.project(all)?.build()
+    let rows = if is_tumbling { rows } else { rows.unnest_column(WINDOW_START)? };
+    rows.project(all)?.build()
 }
 
 /// A row begins a session when it is the first of its key or at least the gap behind the one before.
@@ -141,21 +143,23 @@ fn without_negative_zero(key: &Expr, input: &LogicalPlan) -> Result<Expr> {
     })
 }
 
-/// The starts of the windows that hold a time; the other arguments are slide and size in microseconds.
+/// The starts of the windows that hold a time, as a list, or the only one; the other arguments are slide and size in
+/// microseconds.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WindowStarts {
+    is_one: bool,
     signature: Signature,
 }
 
 impl WindowStarts {
-    fn new() -> WindowStarts {
-        WindowStarts { signature: Signature::any(3, Volatility::Immutable) }
+    fn new(is_one: bool) -> WindowStarts {
+        WindowStarts { is_one, signature: Signature::any(3, Volatility::Immutable) }
     }
 }
 
 impl ScalarUDFImpl for WindowStarts {
     fn name(&self) -> &str {
-        "window_starts"
+        if self.is_one { "window_start_of" } else { "window_starts_of" }
     }
 
     fn signature(&self) -> &Signature {
@@ -163,7 +167,7 @@ impl ScalarUDFImpl for WindowStarts {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::new_list(time_type(), false))
+        Ok(if self.is_one { time_type() } else { DataType::new_list(time_type(), false) })
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -179,6 +183,10 @@ impl ScalarUDFImpl for WindowStarts {
         let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
             return exec_err!("{}: {} is not a time", self.name(), times.data_type());
         };
+        if self.is_one {
+            let starts: TimestampMicrosecondArray = times.unary(|ts| window.last_start(ts));
+            return Ok(ColumnarValue::Array(Arc::new(starts.with_timezone("UTC"))));
+        }
         let mut starts = Vec::new();
         let mut lengths = Vec::with_capacity(times.len());
         for ts in times.values() {

@@ -48,6 +48,11 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// What was noted last.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Notes what the pipeline holds now. When all of the tenant hold too much together, it is not one of those with less than
     /// an equal part that has to go.
     pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), EngineError> {

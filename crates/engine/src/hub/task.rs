@@ -208,6 +208,8 @@ impl Task {
             labels,
             busy: Duration::ZERO,
         };
+        // What a snapshot brings in is judged with the first record.
+        let _ = task.work.share.hold(task.pipeline.state_bytes());
         task.tell(None);
         task
     }
@@ -262,6 +264,7 @@ impl Task {
                 },
                 Kind::Sessions => continue,
             };
+            self.work.share.hold(self.pipeline.state_bytes())?;
             self.busy += began.elapsed();
             self.rows.extend(emitted.rows);
             self.late.extend(emitted.late);
@@ -277,7 +280,6 @@ impl Task {
         self.rows_since_snapshot += rows;
         self.labels[0].increment(rows);
         let emitted = self.pipeline.push(&batch)?;
-        self.work.share.hold(self.pipeline.state_bytes())?;
         self.silence.broken(self.pipeline.event_time());
         Ok(emitted)
     }
@@ -422,7 +424,7 @@ impl Task {
         gauges.position.store(self.reader.position().0, Ordering::Relaxed);
         gauges.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);
-        let state_bytes = self.pipeline.state_bytes();
+        let state_bytes = self.work.share.bytes();
         gauges.state_bytes.store(state_bytes as u64, Ordering::Relaxed);
         if let Some(seen_at) = seen_at {
             gauges.seen_at.store(seen_at.micros(), Ordering::Relaxed);

@@ -11,17 +11,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{TimestampMicrosecondArray, UInt32Array};
 use hashbrown::HashMap;
 
 use super::pane::{Inputs, Pane};
-use super::rowwise::with_row_count;
 use super::slice::Slice;
-use super::{Bound, Chunk, Late, Lineage, Operator, Outbox};
+use super::{Chunk, Late, Lineage, Operator, Outbox, given};
 use crate::RunError;
 use crate::ipc;
 use crate::plan::window::Aligned;
-use crate::plan::{AggregateStep, Group};
+use crate::plan::{AggregateStep, Bound};
 
 pub(crate) struct WindowAggregate {
     step: Arc<AggregateStep>,
@@ -143,19 +142,8 @@ impl WindowAggregate {
     fn close(&self, end: i64, pane: Pane) -> Result<Chunk, RunError> {
         let (keys, results, rows) = pane.close()?;
         let start = end.saturating_sub(self.window.size_us);
-        let mut keys = keys.into_iter();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.step.schema.fields().len());
-        for group in &self.step.groups {
-            columns.push(match group {
-                Group::WindowStart => constant(start, rows),
-                Group::WindowEnd => constant(end, rows),
-                Group::Key(_) => keys.next().ok_or(RunError::State { what: "a key is missing" })?,
-            });
-        }
-        columns.extend(results);
-        let batch = with_row_count(&self.step.schema, columns, rows)?;
-        let times = TimestampMicrosecondArray::from_value(end, rows);
-        Ok(Chunk { batch, times, lineage: None })
+        let all = |bound| TimestampMicrosecondArray::from_value(bound, rows);
+        given(&self.step, all(start), all(end), keys, results)
     }
 
     /// Where rows have to wait until windows are given: these close between two rows, and the second shares slices with
@@ -179,10 +167,6 @@ impl WindowAggregate {
 struct Split {
     slices: Vec<(i64, Vec<u32>)>,
     late: Late,
-}
-
-fn constant(value: i64, rows: usize) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_value(value, rows).with_timezone("UTC"))
 }
 
 impl Operator for WindowAggregate {

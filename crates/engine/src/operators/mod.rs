@@ -21,10 +21,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::{FilterBuilder, FilterPredicate, take, take_record_batch};
-use arrow::datatypes::{Schema, TimestampMicrosecondType};
+use arrow::datatypes::Schema;
 
 use crate::RunError;
-use crate::plan::{AggregateStep, Placement, PlanError, Step};
+use crate::plan::{AggregateStep, Group, Placement, PlanError, Step};
 
 use aggregate::WindowAggregate;
 use pane::{Inputs, Pane};
@@ -141,20 +141,26 @@ impl Late {
     }
 }
 
-/// The column that tells where a row's window, slice or session begins or ends.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    column: usize,
-    is_start: bool,
-}
-
-impl Bound {
-    /// The end for each row, when there are `length_us` between start and end.
-    fn ends(self, batch: &RecordBatch, length_us: i64) -> Vec<i64> {
-        let bounds = batch.column(self.column).as_primitive::<TimestampMicrosecondType>().values();
-        let offset = if self.is_start { length_us } else { 0 };
-        bounds.iter().map(|bound| bound.saturating_add(offset)).collect()
+/// The rows of windows that have closed; each knows its bounds. Their time is the end.
+fn given(
+    step: &AggregateStep,
+    starts: TimestampMicrosecondArray,
+    ends: TimestampMicrosecondArray,
+    keys: Vec<ArrayRef>,
+    values: Vec<ArrayRef>,
+) -> Result<Chunk, RunError> {
+    let rows = ends.len();
+    let mut keys = keys.into_iter();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(step.schema.fields().len());
+    for group in &step.groups {
+        columns.push(match group {
+            Group::WindowStart => Arc::new(starts.clone().with_timezone("UTC")),
+            Group::WindowEnd => Arc::new(ends.clone().with_timezone("UTC")),
+            Group::Key(_) => keys.next().ok_or(RunError::State { what: "a key is missing" })?,
+        });
     }
+    columns.extend(values);
+    Ok(Chunk { batch: rowwise::with_row_count(&step.schema, columns, rows)?, times: ends, lineage: None })
 }
 
 /// Where operators put what they give.
@@ -226,13 +232,11 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         }
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
         Step::Aggregate(step) => match &step.placement {
-            Placement::Aligned { window, shared, column, is_start } => {
-                let bound = Bound { column: *column, is_start: *is_start };
-                Box::new(WindowAggregate::new(Arc::clone(step), *window, *shared, bound))
+            Placement::Aligned { window, shared, bound } => {
+                Box::new(WindowAggregate::new(Arc::clone(step), *window, *shared, *bound))
             }
-            Placement::Session { gap_us, column, is_start, keys } => {
-                let bound = Bound { column: *column, is_start: *is_start };
-                Box::new(SessionAggregate::new(Arc::clone(step), *gap_us, bound, keys.clone()))
+            Placement::Session { gap_us, bound, keys } => {
+                Box::new(SessionAggregate::new(Arc::clone(step), *gap_us, *bound, keys.clone()))
             }
         },
     }

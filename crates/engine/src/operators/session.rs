@@ -29,10 +29,10 @@ use self::open::{Ended, Open, Step as Taken};
 use self::parts::{Parts, Results};
 use super::pane::Inputs;
 use super::rowwise::with_row_count;
-use super::{Bound, Chunk, Late, Operator, Outbox};
+use super::{Chunk, Late, Operator, Outbox, given};
 use crate::RunError;
 use crate::ipc;
-use crate::plan::{AggregateStep, Group};
+use crate::plan::{AggregateStep, Bound};
 
 pub(crate) struct SessionAggregate {
     step: Arc<AggregateStep>,
@@ -72,23 +72,11 @@ impl SessionAggregate {
     /// The results of sessions that have ended, in the order of their end and key.
     fn results(&mut self, ended: &[Ended]) -> Result<Chunk, RunError> {
         let Results { sessions, keys, values } = self.parts.take(ended)?;
-        let rows = sessions.len();
         let bounds = |bound: fn(&Ended) -> i64| {
             let bounds = sessions.iter().map(|at| ended.get(*at as usize).map_or(0, bound));
             TimestampMicrosecondArray::from_iter_values(bounds)
         };
-        let mut keys = keys.into_iter();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.step.schema.fields().len());
-        for group in &self.step.groups {
-            columns.push(match group {
-                Group::WindowStart => Arc::new(bounds(|ended| ended.start).with_timezone("UTC")),
-                Group::WindowEnd => Arc::new(bounds(|ended| ended.end).with_timezone("UTC")),
-                Group::Key(_) => keys.next().ok_or(RunError::State { what: "a key is missing" })?,
-            });
-        }
-        columns.extend(values);
-        let batch = with_row_count(&self.step.schema, columns, rows)?;
-        Ok(Chunk { batch, times: bounds(|ended| ended.end), lineage: None })
+        given(&self.step, bounds(|ended| ended.start), bounds(|ended| ended.end), keys, values)
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) use catalog::{Provider, session};
 pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
 pub(crate) use output::Output;
-pub(crate) use placement::{Bounds, Placement, WindowStep};
+pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
 
 use crate::pipeline::Pipeline;
 use crate::statement::{Position, Select};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef, TimestampMicrosecondType};
 use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
 
 use super::PlanError;
@@ -36,18 +37,30 @@ pub(crate) enum Placement {
         window: Aligned,
         /// Rows come by slices, each of them in several windows.
         shared: bool,
-        /// Holds the end of the slice or window or, when only that is there, its start.
-        column: usize,
-        is_start: bool,
+        bound: Bound,
     },
     Session {
         gap_us: i64,
-        /// Holds the time of the row and the gap or, if so said, the time alone.
-        column: usize,
-        is_start: bool,
+        bound: Bound,
         /// Which keys of the groups are the keys of the sessions.
         keys: Vec<usize>,
     },
+}
+
+/// The column that tells where a row's window, slice or session ends or, when only that is there, begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    column: usize,
+    is_start: bool,
+}
+
+impl Bound {
+    /// The end for each row, when there are `length_us` between start and end.
+    pub(crate) fn ends(self, batch: &RecordBatch, length_us: i64) -> Vec<i64> {
+        let bounds = batch.column(self.column).as_primitive::<TimestampMicrosecondType>().values();
+        let offset = if self.is_start { length_us } else { 0 };
+        bounds.iter().map(|bound| bound.saturating_add(offset)).collect()
+    }
 }
 
 impl Chain {
@@ -104,16 +117,16 @@ impl Chain {
     pub(super) fn place(&mut self, group_keys: &[Meaning]) -> Result<Placement, PlanError> {
         let Some((window, step)) = self.window else { return Err(no_window()) };
         let find = |wanted| self.meanings.iter().position(|meaning| *meaning == wanted);
-        let end = find(Meaning::WindowEnd).map(|column| (column, false));
-        let start = || find(Meaning::WindowStart).map(|column| (column, true));
-        let (column, is_start) = end.or_else(start).ok_or_else(no_window)?;
+        let end = find(Meaning::WindowEnd).map(|column| Bound { column, is_start: false });
+        let start = || find(Meaning::WindowStart).map(|column| Bound { column, is_start: true });
+        let bound = end.or_else(start).ok_or_else(no_window)?;
         match window {
             Window::Aligned(aligned) => {
                 let shared = aligned.size_us > aligned.slide_us && !self.uses_bounds;
                 if let (true, Some(Step::Window(step))) = (shared, self.steps.get_mut(step)) {
                     step.bounds = Bounds::Slice { slice_us: aligned.slice_us() };
                 }
-                Ok(Placement::Aligned { window: aligned, shared, column, is_start })
+                Ok(Placement::Aligned { window: aligned, shared, bound })
             }
             Window::Session { .. } if self.uses_bounds => {
                 Err(PlanError::new("the bounds of a session are known when it has ended, not in its rows")
@@ -128,7 +141,7 @@ impl Chain {
                     })
                 };
                 let keys = self.keys.iter().enumerate().map(place).collect::<Result<_, _>>()?;
-                Ok(Placement::Session { gap_us, column, is_start, keys })
+                Ok(Placement::Session { gap_us, bound, keys })
             }
         }
     }
