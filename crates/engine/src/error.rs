@@ -14,6 +14,10 @@ pub enum RunError {
     Evaluate(DataFusionError),
     #[error("cannot build a batch: {0}")]
     Batch(ArrowError),
+    #[error(
+        "a join makes more than {pairs} rows of {rows}; hint: bring the rows nearer together in time, or add an equal key"
+    )]
+    TooManyPairs { rows: usize, pairs: usize },
     /// A snapshot does not belong to this query or is damaged inside.
     #[error("the state of the pipeline does not fit: {what}")]
     State { what: &'static str },
@@ -40,7 +44,7 @@ impl RunError {
 
     pub fn class(&self) -> ErrorClass {
         match self {
-            RunError::Evaluate(_) => ErrorClass::User,
+            RunError::Evaluate(_) | RunError::TooManyPairs { .. } => ErrorClass::User,
             RunError::Batch(_) => ErrorClass::Internal,
             RunError::State { .. } => ErrorClass::Environment,
         }

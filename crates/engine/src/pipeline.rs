@@ -1,7 +1,14 @@
-//! A query at work on one stream: batches in, rows of the derived stream out.
+//! A query at work on its streams: batches in, rows of the derived stream out.
 //!
 //! It does not know where batches come from or where rows go; files, previews and the hub's log all drive the same
-//! thing. Event time comes from the rows alone: the watermark is the largest `ts` so far minus the stream's delay.
+//! thing. Event time comes from the rows alone: the watermark of a stream is the largest `ts` so far minus the stream's
+//! delay, that of a pipeline the least of its streams'.
+//!
+//! ```text
+//! stream ─▶ station ─▶ station ─┐
+//!                               ├─▶ station ─▶ … ─▶ rows
+//! stream ─▶ station ────────────┘
+//! ```
 
 use std::sync::Arc;
 
@@ -10,7 +17,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::RunError;
 use crate::operators::{self, Chunk, Lineage, Operator, Outbox};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Port};
 
 /// No row has been seen.
 const NO_TIME: i64 = i64::MIN;
@@ -27,16 +34,16 @@ pub struct Emitted {
 /// All that a pipeline needs to go on later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Largest event time so far, [`i64::MIN`] before the first row.
-    pub event_time_max: i64,
-    /// The state of each operator that has one, in the order of the chain.
+    /// Largest event time of each stream so far, [`i64::MIN`] before its first row.
+    pub event_times: Vec<i64>,
+    /// The state of each operator that has one, in the order of the stations.
     pub operators: Vec<Vec<u8>>,
 }
 
 pub struct Pipeline {
     plan: Arc<Plan>,
     operators: Vec<Box<dyn Operator>>,
-    event_time_max: i64,
+    event_times: Vec<i64>,
     rows_in: u64,
     rows_out: u64,
     late: u64,
@@ -44,16 +51,17 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(plan: Arc<Plan>) -> Pipeline {
-        let operators = plan.steps.iter().map(operators::start).collect();
-        Pipeline { plan, operators, event_time_max: NO_TIME, rows_in: 0, rows_out: 0, late: 0 }
+        let operators = plan.stations.iter().map(|station| operators::start(&station.step)).collect();
+        let event_times = vec![NO_TIME; plan.sources.len()];
+        Pipeline { plan, operators, event_times, rows_in: 0, rows_out: 0, late: 0 }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
-    /// Takes a batch of the source stream, in the schema that the plan was made for.
-    pub fn push(&mut self, batch: &RecordBatch) -> Result<Emitted, RunError> {
+    /// Takes a batch of one of the plan's sources, in the schema that the plan was made for.
+    pub fn push(&mut self, source: usize, batch: &RecordBatch) -> Result<Emitted, RunError> {
         let mut emitted = Emitted::default();
         if batch.num_rows() == 0 {
             return Ok(emitted);
@@ -62,29 +70,38 @@ impl Pipeline {
         let Some(times) = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() else {
             return Err(RunError::State { what: "the first column of a batch is not `ts`" });
         };
-        let lineage = self.plan.windowed.then(|| self.lineage(times.values(), batch));
-        if lineage.is_none() {
-            let max = times.values().iter().copied().max().unwrap_or(NO_TIME);
-            self.event_time_max = self.event_time_max.max(max);
+        let lineage = self.plan.judges_lateness.then(|| self.lineage(source, times.values(), batch));
+        let max = times.values().iter().copied().max().unwrap_or(NO_TIME);
+        self.event_times[source] = self.event_times[source].max(max);
+        let plan = Arc::clone(&self.plan);
+        for scan in plan.scans.iter().filter(|scan| scan.source == source) {
+            let chunk = Chunk { batch: batch.clone(), times: times.clone(), lineage: lineage.clone() };
+            self.give(scan.to, chunk, &mut emitted)?;
         }
-        let chunk = Chunk { batch: batch.clone(), times: times.clone(), lineage };
-        self.through(0, vec![chunk], &mut emitted)?;
-        self.advance(self.watermark(), &mut emitted)?;
+        self.advance(self.told(), &mut emitted)?;
         Ok(emitted)
     }
 
-    /// Time has come as far as `event_time` though no row says so: windows close as if there had been a row.
-    pub fn advance_to(&mut self, event_time: i64) -> Result<Emitted, RunError> {
+    /// Time of a source has come as far as `event_time` though no row says so: windows close as if there had been one.
+    pub fn advance_to(&mut self, source: usize, event_time: i64) -> Result<Emitted, RunError> {
         let mut emitted = Emitted::default();
-        self.event_time_max = self.event_time_max.max(event_time);
-        self.advance(self.watermark(), &mut emitted)?;
+        self.event_times[source] = self.event_times[source].max(event_time);
+        self.advance(self.told(), &mut emitted)?;
         Ok(emitted)
     }
 
-    /// The event time at which the next window closes; `None` when none is open.
-    pub fn next_close(&self) -> Option<i64> {
-        let watermark = self.operators.iter().filter_map(|operator| operator.next_close()).min()?;
-        Some(watermark.saturating_add(self.plan.source.watermark_delay_us))
+    /// The sources that hold back the next result, each with the event time that it has to come to. None when nothing
+    /// waits.
+    pub fn waits_for(&self) -> Vec<(usize, i64)> {
+        let Some(told) = self.operators.iter().filter_map(|operator| operator.next_close()).min() else {
+            return Vec::new();
+        };
+        let needed = |source: usize| {
+            let delay = self.plan.sources[source].watermark_delay_us;
+            told.saturating_add(self.plan.allowed_lateness_us).saturating_add(delay)
+        };
+        let sources = (0..self.event_times.len()).map(|source| (source, needed(source)));
+        sources.filter(|(source, needed)| self.event_times[*source] < *needed).collect()
     }
 
     /// The input has ended: every window is complete.
@@ -94,14 +111,14 @@ impl Pipeline {
         Ok(emitted)
     }
 
-    /// The largest event time so far, [`i64::MIN`] before the first row.
-    pub fn event_time(&self) -> i64 {
-        self.event_time_max
+    /// The largest event time of a source so far, [`i64::MIN`] before its first row.
+    pub fn event_time(&self, source: usize) -> i64 {
+        self.event_times[source]
     }
 
-    /// No row with an event time below it is on time; [`i64::MIN`] before the first row.
+    /// No row with an event time below it is on time; [`i64::MIN`] until each source has had a row.
     pub fn watermark(&self) -> i64 {
-        watermark(self.event_time_max, self.plan.source.watermark_delay_us)
+        (0..self.event_times.len()).map(|source| self.watermark_of(source)).min().unwrap_or(NO_TIME)
     }
 
     pub fn rows_in(&self) -> u64 {
@@ -127,14 +144,18 @@ impl Pipeline {
         for operator in &mut self.operators {
             states.extend(operator.snapshot()?);
         }
-        Ok(State { event_time_max: self.event_time_max, operators: states })
+        Ok(State { event_times: self.event_times.clone(), operators: states })
     }
 
     /// Goes on from a state of the same query.
     pub fn restore(&mut self, state: &State) -> Result<(), RunError> {
-        let told = watermark(state.event_time_max, self.plan.source.watermark_delay_us);
-        let stateful = self.plan.steps.iter().zip(&mut self.operators);
-        let mut stateful = stateful.filter(|(step, _)| matches!(step, Step::Aggregate(_)));
+        if state.event_times.len() != self.event_times.len() {
+            return Err(RunError::State { what: "it is that of other streams" });
+        }
+        self.event_times.clone_from(&state.event_times);
+        let told = self.told();
+        let stations = self.plan.stations.iter().zip(&mut self.operators);
+        let mut stateful = stations.filter(|(station, _)| station.step.has_state());
         for bytes in &state.operators {
             let (_, operator) =
                 stateful.next().ok_or(RunError::State { what: "there are more states than operators" })?;
@@ -143,63 +164,73 @@ impl Pipeline {
         if stateful.next().is_some() {
             return Err(RunError::State { what: "an operator's state is missing" });
         }
-        self.event_time_max = state.event_time_max;
         Ok(())
     }
 
-    /// The watermark before each row: the running maximum of the rows before it, minus the delay.
-    fn lineage(&mut self, times: &[i64], batch: &RecordBatch) -> Lineage {
-        let delay = self.plan.source.watermark_delay_us;
-        let mut max = self.event_time_max;
+    fn watermark_of(&self, source: usize) -> i64 {
+        behind(self.event_times[source], self.plan.sources[source].watermark_delay_us)
+    }
+
+    /// The watermark that operators are told: what is allowed to be late has passed.
+    fn told(&self) -> i64 {
+        behind(self.watermark(), self.plan.allowed_lateness_us)
+    }
+
+    /// What operators would have been told before each row: by the running maximum of the rows before it.
+    fn lineage(&self, source: usize, times: &[i64], batch: &RecordBatch) -> Lineage {
+        let others = (0..self.event_times.len()).filter(|other| *other != source);
+        let others = others.map(|other| self.watermark_of(other)).min().unwrap_or(i64::MAX);
+        let delay = self.plan.sources[source].watermark_delay_us;
+        let mut max = self.event_times[source];
         let watermarks = times.iter().map(|ts| {
-            let before = watermark(max, delay);
+            let before = behind(behind(max, delay).min(others), self.plan.allowed_lateness_us);
             max = max.max(*ts);
             before
         });
-        let watermarks = Int64Array::from(watermarks.collect::<Vec<i64>>());
-        self.event_time_max = max;
-        let rows = UInt32Array::from_iter_values(0..times.len() as u32);
-        Lineage { watermarks, rows, source: batch.clone() }
+        Lineage {
+            watermarks: Int64Array::from(watermarks.collect::<Vec<i64>>()),
+            rows: UInt32Array::from_iter_values(0..times.len() as u32),
+            rows_of: source,
+            source: batch.clone(),
+        }
     }
 
-    /// Sends chunks through the operators from `from` on, to the output.
-    fn through(
-        &mut self,
-        from: usize,
-        mut chunks: Vec<Chunk>,
-        emitted: &mut Emitted,
-    ) -> Result<(), RunError> {
-        for operator in &mut self.operators[from..] {
-            let mut out = Outbox::default();
-            for chunk in chunks {
-                operator.on_batch(chunk, &mut out)?;
-            }
-            chunks = out.chunks;
-            for late in out.late {
-                self.late += late.rows.num_rows() as u64;
-                emitted.late.push(self.plan.output.shape_late(&late)?);
-            }
-        }
-        for chunk in chunks {
+    /// Sends rows to a station and what it gives to those behind it, to the output in the end.
+    fn give(&mut self, to: Option<Port>, chunk: Chunk, emitted: &mut Emitted) -> Result<(), RunError> {
+        let Some(port) = to else {
             self.rows_out += chunk.batch.num_rows() as u64;
             emitted.rows.push(self.plan.output.shape(&chunk.batch, &chunk.times)?);
+            return Ok(());
+        };
+        let mut out = Outbox::default();
+        self.operators[port.station].on_batch(port.side, chunk, &mut out)?;
+        self.hand_on(port.station, out, emitted)
+    }
+
+    fn hand_on(&mut self, from: usize, out: Outbox, emitted: &mut Emitted) -> Result<(), RunError> {
+        for late in out.late {
+            self.late += late.rows.num_rows() as u64;
+            emitted.late.push(self.plan.output.shape_late(&late)?);
+        }
+        let to = self.plan.stations[from].to;
+        for chunk in out.chunks {
+            self.give(to, chunk, emitted)?;
         }
         Ok(())
     }
 
-    /// Tells the operators the watermark, from the first to the last; what one gives goes through those behind it.
+    /// Tells the operators the watermark. Each station stands behind those that feed it, so that one hears of it after it
+    /// has been given all that came before.
     fn advance(&mut self, watermark: i64, emitted: &mut Emitted) -> Result<(), RunError> {
         for at in 0..self.operators.len() {
             let mut out = Outbox::default();
             self.operators[at].on_watermark(watermark, &mut out)?;
-            if !out.chunks.is_empty() {
-                self.through(at + 1, out.chunks, emitted)?;
-            }
+            self.hand_on(at, out, emitted)?;
         }
         Ok(())
     }
 }
 
-fn watermark(event_time_max: i64, delay: i64) -> i64 {
-    if event_time_max == NO_TIME { NO_TIME } else { event_time_max.saturating_sub(delay) }
+fn behind(time: i64, by: i64) -> i64 {
+    if time == NO_TIME { NO_TIME } else { time.saturating_sub(by) }
 }

@@ -145,7 +145,7 @@ impl Program {
         match self
             .stations
             .iter()
-            .map(|station| &station.pipeline.plan().source.name)
+            .flat_map(|station| station.pipeline.plan().source_names())
             .find(|name| !filled(name))
         {
             Some(name) => Err(RunFailure::Options(format!(
@@ -195,8 +195,9 @@ impl Program {
     /// Gives a batch of a stream to all that read it.
     fn spread(&mut self, name: &StreamName, batch: &RecordBatch) -> Result<(), RunFailure> {
         for at in 0..self.stations.len() {
-            if self.stations[at].pipeline.plan().source.name == *name {
-                let emitted = self.stations[at].pipeline.push(batch)?;
+            let pipeline = &mut self.stations[at].pipeline;
+            if let Some(source) = pipeline.plan().source_at(name) {
+                let emitted = pipeline.push(source, batch)?;
                 self.deliver(at, emitted)?;
             }
         }

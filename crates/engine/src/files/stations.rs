@@ -53,8 +53,10 @@ pub(super) fn stations(queries: Vec<Query>, catalog: &mut Catalog) -> Result<Vec
             if let Some(other) = filled_by.insert(stream.clone(), name.clone()) {
                 return Err(refuse(format!("pipeline `{other}` fills it")).into());
             }
-            if target::reaches(&edges(&stations), &stream, &plan.source.name) {
-                return Err(refuse(target::comes_back(&plan.source.name)).into());
+            for source in plan.source_names() {
+                if target::reaches(&edges(&stations), &stream, &source) {
+                    return Err(refuse(target::comes_back(&source)).into());
+                }
             }
             let columns = match catalog.stream(stream.as_str()) {
                 Some(declared) => {
@@ -64,7 +66,7 @@ pub(super) fn stations(queries: Vec<Query>, catalog: &mut Catalog) -> Result<Vec
                     catalog.insert(StreamTable {
                         name: stream.clone(),
                         schema: plan.output_schema().clone(),
-                        watermark_delay_us: plan.output_delay_us(),
+                        watermark_delay_us: plan.output_delay_us,
                     });
                     None
                 }
@@ -73,7 +75,7 @@ pub(super) fn stations(queries: Vec<Query>, catalog: &mut Catalog) -> Result<Vec
             catalog.insert(StreamTable {
                 name: late.clone(),
                 schema: plan.late_schema().clone(),
-                watermark_delay_us: plan.source.watermark_delay_us,
+                watermark_delay_us: plan.late_delay_us(),
             });
             late_into = Some(late);
             into = Some(Into { stream, columns: columns.map(Arc::new) });
@@ -92,7 +94,8 @@ fn edges(stations: &[Station]) -> Vec<(&StreamName, &StreamName)> {
         .flat_map(|station| {
             let targets =
                 station.into.as_ref().map(|into| &into.stream).into_iter().chain(&station.late_into);
-            targets.map(|stream| (&station.pipeline.plan().source.name, stream))
+            let sources = &station.pipeline.plan().sources;
+            targets.flat_map(move |stream| sources.iter().map(move |source| (&source.name, stream)))
         })
         .collect()
 }

@@ -235,9 +235,15 @@ impl Shared {
             let why = why.to_owned();
             return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });
         }
-        if self.roster.reaches(tenant, &draft.into, &plan.source.name, draft.name.as_str()) {
-            let why = target::comes_back(&plan.source.name);
-            return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });
+        for source in plan.source_names() {
+            if self.roster.reaches(tenant, &draft.into, &source, draft.name.as_str()) {
+                let why = target::comes_back(&source);
+                return Err(EngineError::Target {
+                    name: draft.name.clone(),
+                    stream: draft.into.clone(),
+                    why,
+                });
+            }
         }
         Ok(())
     }
@@ -245,10 +251,10 @@ impl Shared {
     /// Makes sure that the stream for the rows, and the one for late rows, can take them.
     async fn prepare_target(&self, tenant: &TenantId, draft: &Draft, plan: &Plan) -> Result<(), EngineError> {
         let key = StreamKey::new(tenant.clone(), draft.into.clone());
-        self.prepare_stream(&key, draft, plan.output_schema(), plan.output_delay_us()).await?;
-        if plan.windowed {
+        self.prepare_stream(&key, draft, plan.output_schema(), plan.output_delay_us).await?;
+        if plan.judges_lateness {
             let late = StreamKey::new(tenant.clone(), crate::late_stream(&draft.name)?);
-            self.prepare_stream(&late, draft, plan.late_schema(), plan.source.watermark_delay_us).await?;
+            self.prepare_stream(&late, draft, plan.late_schema(), plan.late_delay_us()).await?;
         }
         Ok(())
     }
@@ -288,9 +294,9 @@ impl Shared {
         let numbers = |producer| self.log.last_producer(producer).map_or(0, |last| last.seq);
         let header = Header {
             pipeline_version: entry.version,
-            schema_version: plan.source.schema.version,
+            schema_versions: plan.schema_versions(),
             offset: from.0,
-            event_time_max: i64::MIN,
+            event_times: vec![i64::MIN; plan.sources.len()],
             rows_in: 0,
             rows_out: numbers(row_producer(entry.id)),
             late: numbers(late_producer(entry.id)),
@@ -332,7 +338,7 @@ impl Shared {
             running.ended().await;
         }
         let entry = self.meta.set_pipeline_state(tenant, name.as_str(), PipelineState::Paused).await?;
-        let from = self.planned(&entry).await.ok().map(|plan| plan.source.name.clone());
+        let from = self.planned(&entry).await.map(|plan| plan.source_names()).unwrap_or_default();
         self.roster.put_idle(entry, from, None);
         Ok(Outcome::Done(format!("`{name}` is paused; the log is kept for it from here on")))
     }
@@ -379,7 +385,7 @@ impl Shared {
             self.hold(entry.id, offset);
         }
         let planned = self.planned(&entry).await;
-        let from = planned.as_ref().ok().map(|plan| plan.source.name.clone());
+        let from = planned.as_ref().map(|plan| plan.source_names()).unwrap_or_default();
         let failure = match planned {
             Ok(plan) if entry.state == PipelineState::Running => self.start(entry.clone(), plan).await.err(),
             Ok(_) => return self.roster.put_idle(entry, from, None),
@@ -405,17 +411,24 @@ impl Shared {
         let version = entry.version;
         let found = tokio::task::spawn_blocking(move || folder.candidates(version)).await;
         let (candidates, _) = found.map_err(|_| EngineError::Closed)??;
-        let began_with = candidates.first().map(|snapshot| snapshot.header.schema_version);
-        if began_with.is_none_or(|version| version == plan.source.schema.version) {
-            return Ok(Arc::new(plan));
+        let began_with = candidates.first().map(|snapshot| snapshot.header.schema_versions.clone());
+        let began_with = began_with.unwrap_or_default();
+        let mut is_other = false;
+        for (source, version) in plan.sources.iter().zip(began_with) {
+            if source.schema.version == version {
+                continue;
+            }
+            let key = StreamKey::new(entry.tenant.clone(), source.name.clone());
+            let versions = self.meta.schemas(&key).await?;
+            if let Some(schema) = versions.into_iter().find(|schema| schema.version == version) {
+                catalog.insert(StreamTable { schema, ..source.clone() });
+                is_other = true;
+            }
         }
-        let key = StreamKey::new(entry.tenant.clone(), plan.source.name.clone());
-        let versions = self.meta.schemas(&key).await?;
-        let Some(schema) = versions.into_iter().find(|schema| Some(schema.version) == began_with) else {
-            return Ok(Arc::new(plan));
-        };
-        catalog.insert(StreamTable { schema, ..plan.source.clone() });
-        Ok(Arc::new(crate::plan::plan(&draft.select, &catalog)?))
+        match is_other {
+            true => Ok(Arc::new(crate::plan::plan(&draft.select, &catalog)?)),
+            false => Ok(Arc::new(plan)),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ impl Shared {
         let plan = self.planned(&entry).await?;
         let line = |ExplainedStep { step, detail }| format!("{step}\t{detail}");
         let mut lines: Vec<String> = plan.explain().into_iter().map(line).collect();
-        lines.push(match plan.windowed {
+        lines.push(match plan.judges_lateness {
             true => format!("write\t{}, late rows to {}", entry.into, late_key(&entry)?.name),
             false => format!("write\t{}", entry.into),
         });

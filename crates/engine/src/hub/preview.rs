@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Reader};
-use springhouse_model::{Clock, StreamKey, SystemClock, TenantId, Timestamp};
+use springhouse_model::{Clock, SystemClock, TenantId, Timestamp};
 
 use super::task::rows_of;
 use super::{Engine, EngineError, Shared, silence};
@@ -68,12 +68,7 @@ impl Shared {
         limit: usize,
     ) -> Result<Preview, EngineError> {
         let plan = Arc::new(crate::plan::plan(select, &self.catalog(tenant))?);
-        let key = StreamKey::new(tenant.clone(), plan.source.name.clone());
-        let source = self
-            .streams
-            .entry(&key)
-            .ok_or_else(|| EngineError::NotFound { kind: "stream", name: key.name.clone() })?;
-        let schema = plan.source.schema.clone();
+        let sources = self.sources(tenant, &plan)?;
         let mut last = LastRows::new(plan.start(), limit);
         let end = self.log.end();
         let mut reader = Reader::new(Arc::clone(&self.log), self.log.offset_at(since)?);
@@ -85,12 +80,16 @@ impl Shared {
             }
             // One by one, and each given back before the next: what is decoded can be far larger than what was read.
             for record in records {
-                if record.stream != source.id || started.elapsed() >= TIME_MAX {
-                    continue;
+                let Some(at) = sources.iter().position(|source| source.id == record.stream) else { continue };
+                if started.elapsed() >= TIME_MAX {
+                    break;
                 }
                 let emitted = match (record.kind, silence::marked(&record.payload)) {
-                    (Kind::Readings, _) => last.pipeline.push(&rows_of(&record, &source, &schema)?)?,
-                    (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(event_time)?,
+                    (Kind::Readings, _) => {
+                        let schema = &plan.sources[at].schema;
+                        last.pipeline.push(at, &rows_of(&record, &sources[at], schema)?)?
+                    }
+                    (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(at, event_time)?,
                     _ => continue,
                 };
                 last.keep(emitted);

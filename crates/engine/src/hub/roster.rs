@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use springhouse_log::Offset;
-use springhouse_meta::{PipelineEntry, PipelineState};
-use springhouse_model::{Clock, StreamName, SystemClock, TenantId, Timestamp};
+use springhouse_meta::{PipelineEntry, PipelineState, StreamEntry};
+use springhouse_model::{Clock, StreamKey, StreamName, SystemClock, TenantId, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,8 +25,8 @@ pub(crate) struct Roster {
 
 struct Member {
     entry: PipelineEntry,
-    /// The stream it reads, as far as its statement can be planned.
-    from: Option<StreamName>,
+    /// The streams it reads, as far as its statement can be planned.
+    from: Vec<StreamName>,
     state: RunState,
     error: Option<String>,
     gauges: Arc<Gauges>,
@@ -76,7 +76,7 @@ impl Roster {
         self.members.lock().remove(&id);
     }
 
-    pub(crate) fn put_idle(&self, entry: PipelineEntry, from: Option<StreamName>, error: Option<String>) {
+    pub(crate) fn put_idle(&self, entry: PipelineEntry, from: Vec<StreamName>, error: Option<String>) {
         let state = match entry.state {
             PipelineState::Paused => RunState::Paused,
             _ if error.is_some() => RunState::Failed,
@@ -99,7 +99,7 @@ impl Roster {
         let uses = |member: &&Member| {
             let late = late_key(&member.entry).is_ok_and(|late| late.name == *stream);
             member.entry.tenant == *tenant
-                && (member.from.as_ref() == Some(stream) || member.entry.into == *stream || late)
+                && (member.from.contains(stream) || member.entry.into == *stream || late)
         };
         members.values().filter(uses).map(|member| format!("`{}`", member.entry.name)).collect()
     }
@@ -116,7 +116,7 @@ impl Roster {
         let edges: Vec<(&StreamName, &StreamName)> = members
             .values()
             .filter(|member| member.entry.tenant == *tenant && member.entry.name != except)
-            .filter_map(|member| Some((member.from.as_ref()?, &member.entry.into)))
+            .flat_map(|member| member.from.iter().map(|from| (from, &member.entry.into)))
             .collect();
         target::reaches(&edges, from, stream)
     }
@@ -167,11 +167,7 @@ impl Shared {
         entry: PipelineEntry,
         plan: Arc<Plan>,
     ) -> Result<(), EngineError> {
-        let key = springhouse_model::StreamKey::new(entry.tenant.clone(), plan.source.name.clone());
-        let source = self
-            .streams
-            .entry(&key)
-            .ok_or_else(|| EngineError::NotFound { kind: "stream", name: key.name.clone() })?;
+        let sources = self.sources(&entry.tenant, &plan)?;
         let id = entry.id;
         let gauges = Arc::new(Gauges::new());
         let (stop, stopped) = watch::channel(false);
@@ -179,7 +175,7 @@ impl Shared {
         let work = Work {
             entry: entry.clone(),
             plan: Arc::clone(&plan),
-            source,
+            sources,
             log: Arc::clone(&self.log),
             streams: Arc::clone(&self.streams),
             folder,
@@ -188,7 +184,7 @@ impl Shared {
             stop: stopped,
         };
         let task = Task::restore(work).await?;
-        let from = Some(plan.source.name.clone());
+        let from = plan.source_names();
         // Entered before it runs, so that a failure at the first row finds its member.
         let error = task.note().map(str::to_owned);
         let member = Member { entry, from, state: RunState::Running, error, gauges, running: None };
@@ -198,6 +194,19 @@ impl Shared {
             member.running = Some(Running { stop, task });
         }
         Ok(())
+    }
+
+    /// The streams that a plan reads, in its order.
+    pub(super) fn sources(
+        &self,
+        tenant: &TenantId,
+        plan: &Plan,
+    ) -> Result<Vec<Arc<StreamEntry>>, EngineError> {
+        let entry = |name: StreamName| {
+            let key = StreamKey::new(tenant.clone(), name);
+            self.streams.entry(&key).ok_or(EngineError::NotFound { kind: "stream", name: key.name })
+        };
+        plan.source_names().into_iter().map(entry).collect()
     }
 
     async fn failed(&self, id: u64, reason: String) {

@@ -34,7 +34,7 @@ pub(crate) fn marked(payload: &[u8]) -> Option<i64> {
 pub(crate) struct Silence {
     idle: Option<Duration>,
     since: Instant,
-    /// Event time when it began; the time of a stream without rows does not pass.
+    /// Event time when it began, `i64::MIN` without a row before.
     event_time: i64,
 }
 
@@ -53,7 +53,11 @@ impl Silence {
 
     /// How long it takes from now on until event time has come to `event_time`.
     pub(crate) fn until(&self, event_time: i64) -> Option<Duration> {
-        let missing = event_time.saturating_sub(self.event_time).max(0).unsigned_abs();
+        let missing = match self.event_time {
+            // A stream that never had a row holds others back as long as it is not idle.
+            i64::MIN => 0,
+            since => event_time.saturating_sub(since).max(0).unsigned_abs(),
+        };
         let needed = self.idle?.max(Duration::from_micros(missing));
         Some(needed.saturating_sub(self.since.elapsed()))
     }

@@ -16,7 +16,7 @@ use super::EngineError;
 use crate::pipeline::State;
 
 const MAGIC: &[u8; 4] = b"SHSN";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER_BYTES: usize = 12;
 /// The newest, and the one before in case it is damaged.
 const KEPT: usize = 2;
@@ -34,11 +34,12 @@ pub(crate) struct Snapshot {
 pub(crate) struct Header {
     /// Of the statement; the state of another version is of no use.
     pub(crate) pipeline_version: u32,
-    /// The version of the source's schema that the statement was planned for.
-    pub(crate) schema_version: u32,
+    /// The version of each source's schema that the statement was planned for.
+    pub(crate) schema_versions: Vec<u32>,
     /// The first record that has not been dealt with.
     pub(crate) offset: u64,
-    pub(crate) event_time_max: i64,
+    /// The largest event time of each source so far.
+    pub(crate) event_times: Vec<i64>,
     pub(crate) rows_in: u64,
     /// Rows given so far, which is the number of the next one.
     pub(crate) rows_out: u64,
@@ -47,7 +48,7 @@ pub(crate) struct Header {
 
 impl Snapshot {
     pub(crate) fn state(&self) -> State {
-        State { event_time_max: self.header.event_time_max, operators: self.operators.clone() }
+        State { event_times: self.header.event_times.clone(), operators: self.operators.clone() }
     }
 
     fn encode(&self) -> io::Result<Vec<u8>> {
@@ -212,9 +213,9 @@ mod tests {
     fn snapshot(offset: u64) -> Snapshot {
         let header = Header {
             pipeline_version: 1,
-            schema_version: 1,
+            schema_versions: vec![1],
             offset,
-            event_time_max: i64::MIN,
+            event_times: vec![i64::MIN],
             rows_in: 1,
             rows_out: 2,
             late: 3,

@@ -35,7 +35,7 @@ pub struct PipelineStatus {
     pub name: String,
     pub kind: PipelineKind,
     /// The stream it reads; `None` when its statement cannot be planned.
-    pub from: Option<StreamName>,
+    pub from: Vec<StreamName>,
     pub into: StreamName,
     pub sql: String,
     pub state: RunState,

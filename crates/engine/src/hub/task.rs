@@ -1,7 +1,7 @@
 //! One pipeline at work on the log.
 //!
 //! ```text
-//! log ─records of its stream─▶ adapt to the planned schema ─▶ Pipeline ─rows─▶ append (producer 2·id)
+//! log ─records of its streams─▶ adapt to the planned schema ─▶ Pipeline ─rows─▶ append (producer 2·id)
 //!  ▲                                                             └─late─▶ append (producer 2·id + 1)
 //!  └── hold at the older snapshot                      snapshot: offset, watermark, state, numbers of the next rows
 //! ```
@@ -46,7 +46,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct Work {
     pub(crate) entry: PipelineEntry,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) source: Arc<StreamEntry>,
+    /// Those of the plan, in its order.
+    pub(crate) sources: Vec<Arc<StreamEntry>>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) streams: Arc<dyn Streams>,
     pub(crate) folder: Folder,
@@ -99,7 +100,7 @@ fn by_time(batch: RecordBatch) -> Result<RecordBatch, RunError> {
 /// A pipeline as the snapshot left it. The first snapshot is taken before there is any state.
 fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline, RunError> {
     let mut pipeline = plan.start();
-    if !snapshot.operators.is_empty() || snapshot.header.event_time_max != i64::MIN {
+    if !snapshot.operators.is_empty() || snapshot.header.event_times.iter().any(|time| *time != i64::MIN) {
         pipeline.restore(&snapshot.state())?;
     }
     Ok(pipeline)
@@ -115,7 +116,8 @@ pub(crate) struct Task {
     rows_in: u64,
     rows: Vec<RecordBatch>,
     late: Vec<RecordBatch>,
-    silence: Silence,
+    /// Of each source.
+    silences: Vec<Silence>,
     note: Option<&'static str>,
     rows_since_snapshot: u64,
     snapshot_at: Instant,
@@ -161,9 +163,9 @@ impl Task {
         let reads_all = rows_out == 0 && late == 0 && work.entry.kind == PipelineKind::Pipeline;
         let header = Header {
             pipeline_version: work.entry.version,
-            schema_version: work.source.schema.version,
+            schema_versions: work.plan.schema_versions(),
             offset: if reads_all { work.log.head().0 } else { work.log.end().0 },
-            event_time_max: i64::MIN,
+            event_times: vec![i64::MIN; work.plan.sources.len()],
             rows_in: 0,
             rows_out,
             late,
@@ -190,7 +192,9 @@ impl Task {
         let rows = |direction: &'static str| metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction);
         let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());
         let labels = [rows("in"), rows("out"), late];
-        let silence = Silence::new(work.source.idle_us, pipeline.event_time());
+        let sources = work.sources.iter().enumerate();
+        let silences =
+            sources.map(|(at, source)| Silence::new(source.idle_us, pipeline.event_time(at))).collect();
         let mut task = Task {
             work,
             pipeline,
@@ -200,7 +204,7 @@ impl Task {
             rows_in: header.rows_in,
             rows: Vec::new(),
             late: Vec::new(),
-            silence,
+            silences,
             note: None,
             rows_since_snapshot: 0,
             snapshot_at: Instant::now(),
@@ -255,11 +259,12 @@ impl Task {
                 break;
             }
             let began = Instant::now();
+            let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
+            let Some(source) = self.work.sources.iter().position(is_it) else { continue };
             let emitted = match record.kind {
-                _ if record.stream != self.work.source.id => continue,
-                Kind::Readings => self.push(&record)?,
+                Kind::Readings => self.push(source, &record)?,
                 Kind::Marks => match silence::marked(&record.payload) {
-                    Some(event_time) => self.pipeline.advance_to(event_time)?,
+                    Some(event_time) => self.pipeline.advance_to(source, event_time)?,
                     None => continue,
                 },
                 Kind::Sessions => continue,
@@ -273,14 +278,15 @@ impl Task {
         Ok(())
     }
 
-    fn push(&mut self, record: &Record) -> Result<Emitted, EngineError> {
-        let batch = rows_of(record, &self.work.source, &self.work.plan.source.schema)?;
+    fn push(&mut self, source: usize, record: &Record) -> Result<Emitted, EngineError> {
+        let schema = &self.work.plan.sources[source].schema;
+        let batch = rows_of(record, &self.work.sources[source], schema)?;
         let rows = batch.num_rows() as u64;
         self.rows_in += rows;
         self.rows_since_snapshot += rows;
         self.labels[0].increment(rows);
-        let emitted = self.pipeline.push(&batch)?;
-        self.silence.broken(self.pipeline.event_time());
+        let emitted = self.pipeline.push(source, &batch)?;
+        self.silences[source].broken(self.pipeline.event_time(source));
         Ok(emitted)
     }
 
@@ -289,8 +295,12 @@ impl Task {
         self.silent_until_close().map_or(SNAPSHOT_AFTER, |wait| wait.min(SNAPSHOT_AFTER))
     }
 
+    /// How long until silence alone lets a window close: all streams that hold it back must have been silent. `None` when
+    /// nothing waits, or for a stream that is never idle.
     fn silent_until_close(&self) -> Option<Duration> {
-        self.silence.until(self.pipeline.next_close()?)
+        let waits = self.pipeline.waits_for();
+        let waits = waits.iter().map(|(source, event_time)| self.silences[*source].until(*event_time));
+        waits.reduce(|longest, wait| Some(longest?.max(wait?))).flatten()
     }
 
     /// Whether a window waits for nothing but rows that do not come. With records still to be read nobody knows.
@@ -301,15 +311,17 @@ impl Task {
 
     /// Writes down that event time has come to the end of the next window; the window closes when the mark is read.
     async fn mark(&mut self) {
-        let Some(event_time) = self.pipeline.next_close() else { return };
-        let marked = self.work.streams.mark(&self.work.source.key, silence::mark(event_time)).await;
-        if let Err(error) = marked {
-            tracing::warn!(
-                pipeline = self.work.entry.name,
-                error = &error as &dyn std::error::Error,
-                "the end of a silent window cannot be written down yet"
-            );
-            tokio::time::sleep(RETRY).await;
+        for (source, event_time) in self.pipeline.waits_for() {
+            let key = &self.work.sources[source].key;
+            if let Err(error) = self.work.streams.mark(key, silence::mark(event_time)).await {
+                tracing::warn!(
+                    pipeline = self.work.entry.name,
+                    error = &error as &dyn std::error::Error,
+                    "the end of a silent window cannot be written down yet"
+                );
+                tokio::time::sleep(RETRY).await;
+                return;
+            }
         }
     }
 
@@ -387,9 +399,9 @@ impl Task {
         let snapshot = Snapshot {
             header: Header {
                 pipeline_version: self.work.entry.version,
-                schema_version: self.work.plan.source.schema.version,
+                schema_versions: self.work.plan.schema_versions(),
                 offset: self.reader.position().0,
-                event_time_max: state.event_time_max,
+                event_times: state.event_times,
                 rows_in: self.rows_in,
                 rows_out: self.next_row,
                 late: self.next_late,

@@ -2,8 +2,8 @@
 //!
 //! Rows are gathered in slices. A slice is the window itself or, where windows overlap, a time that lies wholly inside or
 //! wholly outside of each of them: a row is taken in once, however many windows it is in, and a window is put together
-//! from its slices when it closes. A row is late when the watermark before it has passed the end of its last window and
-//! the allowed lateness. A window is given once, when the watermark passes that same line, and windows are given
+//! from its slices when it closes. A row is late when the watermark before it has passed the end of its last window.
+//! A window is given once, when the watermark passes that same line, and windows are given
 //! in the order of their end, keys in the order of their value. Which row is late, in which windows the others are and what
 //! comes out in which order therefore follows from the rows alone, however they are cut into batches.
 
@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 use super::pane::{Inputs, Pane};
 use super::slice::Slice;
-use super::{Chunk, Late, Lineage, Operator, Outbox, given};
+use super::{Chunk, Late, Lineage, Operator, Outbox, Side, given};
 use crate::RunError;
 use crate::ipc;
 use crate::plan::window::Aligned;
@@ -44,11 +44,6 @@ impl WindowAggregate {
         WindowAggregate { step, window, shared, bound, slices: BTreeMap::new(), given: i64::MIN }
     }
 
-    /// The watermark at which a window is complete.
-    fn closes_at(&self, end: i64) -> i64 {
-        end.saturating_add(self.step.allowed_lateness_us)
-    }
-
     /// The end of the last window that a slice is in.
     fn last_end(&self, slice_end: i64) -> i64 {
         if self.shared { self.window.last_end(slice_end) } else { slice_end }
@@ -73,7 +68,7 @@ impl WindowAggregate {
         let mut current = 0;
         for row in rows {
             let (end, watermark) = (ends[row], watermarks[row]);
-            let closes_at = self.closes_at(self.last_end(end));
+            let closes_at = self.last_end(end);
             if closes_at <= watermark {
                 // A row that stands there for several windows is late when it is late for the last of them.
                 if sources.get(row + 1) != Some(&sources[row]) {
@@ -107,14 +102,14 @@ impl WindowAggregate {
     /// Gives the windows that are complete at a watermark.
     fn give_complete(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
         while let Some(end) = self.next_end() {
-            if self.closes_at(end) > watermark {
+            if end > watermark {
                 break;
             }
             let pane = self.put_together(end)?;
             out.chunks.push(self.close(end, pane)?);
             self.given = end;
         }
-        self.given = self.given.max(watermark.saturating_sub(self.step.allowed_lateness_us));
+        self.given = self.given.max(watermark);
         Ok(())
     }
 
@@ -152,8 +147,8 @@ impl WindowAggregate {
         if !self.shared {
             return vec![0, watermarks.len()];
         }
-        let offset = self.step.allowed_lateness_us.saturating_add(self.window.size_us);
-        let closed = |watermark: i64| watermark.saturating_sub(offset).div_euclid(self.window.slide_us);
+        let closed =
+            |watermark: i64| watermark.saturating_sub(self.window.size_us).div_euclid(self.window.slide_us);
         let mut cuts = vec![0];
         let pairs = watermarks.windows(2).zip(1..);
         cuts.extend(pairs.filter(|(pair, _)| closed(pair[0]) != closed(pair[1])).map(|(_, row)| row));
@@ -170,10 +165,8 @@ struct Split {
 }
 
 impl Operator for WindowAggregate {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
-        let Some(lineage) = &chunk.lineage else {
-            return Err(RunError::State { what: "a window was given rows without watermarks" });
-        };
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        let lineage = chunk.lineage();
         let length_us = if self.shared { self.window.slice_us() } else { self.window.size_us };
         let ends = self.bound.ends(&chunk.batch, length_us);
         let mut inputs = None;
@@ -183,7 +176,7 @@ impl Operator for WindowAggregate {
             if let (true, Some(watermark)) = (self.shared, watermarks.get(rows.start)) {
                 self.give_complete(*watermark, out)?;
             }
-            let mut split = self.split(&ends, lineage, rows);
+            let mut split = self.split(&ends, &lineage, rows);
             let late = std::mem::take(&mut split.late);
             if !late.rows.is_empty() {
                 out.late.push(lineage.late_rows(late)?);
@@ -205,7 +198,7 @@ impl Operator for WindowAggregate {
     }
 
     fn next_close(&self) -> Option<i64> {
-        self.next_end().map(|end| self.closes_at(end))
+        self.next_end()
     }
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
@@ -221,7 +214,7 @@ impl Operator for WindowAggregate {
         for (end, state) in ipc::read_numbered(state)? {
             self.slices.insert(end, Slice::restored(&self.step, state)?);
         }
-        self.given = watermark.saturating_sub(self.step.allowed_lateness_us);
+        self.given = watermark;
         Ok(())
     }
 

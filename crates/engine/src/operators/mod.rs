@@ -1,4 +1,5 @@
-//! The operators of a pipeline: pushed with chunks of rows and with watermarks, they hold all of its state.
+//! The operators of a pipeline: pushed with chunks of rows and with watermarks, they hold all of its state. What is allowed to
+//! be late is part of the watermark that they are told.
 //!
 //! ```text
 //!            on_batch(chunk) ─▶ ┌──────────┐ ─▶ chunks
@@ -10,11 +11,20 @@
 //! and where in the source batch it stands. That makes lateness a property of the row, not of the batch.
 
 mod aggregate;
+mod as_of;
+mod held;
+mod join;
+mod keys;
+mod order;
+mod over;
 mod pane;
 mod rowwise;
 mod session;
+mod shelf;
 mod slice;
+mod waiting;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -24,9 +34,15 @@ use arrow::compute::{FilterBuilder, FilterPredicate, take, take_record_batch};
 use arrow::datatypes::Schema;
 
 use crate::RunError;
-use crate::plan::{AggregateStep, Group, Placement, PlanError, Step};
+use crate::plan::{AggregateStep, Group, Pairing, Placement, PlanError, Step};
+
+pub(crate) use keys::Keys;
 
 use aggregate::WindowAggregate;
+use as_of::AsOf;
+use join::Join;
+use order::Order;
+use over::Over;
 use pane::{Inputs, Pane};
 use session::SessionAggregate;
 
@@ -36,7 +52,7 @@ pub(crate) struct Chunk {
     pub(crate) batch: RecordBatch,
     /// The event time of each row, which becomes `ts` of the output unless the query says otherwise.
     pub(crate) times: TimestampMicrosecondArray,
-    /// Only in front of a window, where lateness is judged.
+    /// Only in front of operators that judge lateness. Rows that such an operator has given are never late again.
     pub(crate) lineage: Option<Lineage>,
 }
 
@@ -47,10 +63,18 @@ pub(crate) struct Lineage {
     pub(crate) watermarks: Int64Array,
     /// The row of the source batch.
     pub(crate) rows: UInt32Array,
+    /// Which of the plan's sources that is.
+    pub(crate) rows_of: usize,
     pub(crate) source: RecordBatch,
 }
 
 impl Chunk {
+    /// Where its rows come from; of rows that are never late, that there was no watermark before them.
+    fn lineage(&self) -> Cow<'_, Lineage> {
+        let rows = self.batch.num_rows();
+        self.lineage.as_ref().map_or_else(|| Cow::Owned(Lineage::of_punctual(rows)), Cow::Borrowed)
+    }
+
     /// The same rows with other columns.
     fn with_batch(self, batch: RecordBatch) -> Chunk {
         Chunk { batch, ..self }
@@ -63,6 +87,7 @@ impl Chunk {
             Some(lineage) => Some(Lineage {
                 watermarks: take(&lineage.watermarks, rows, None)?.as_primitive().clone(),
                 rows: take(&lineage.rows, rows, None)?.as_primitive().clone(),
+                rows_of: lineage.rows_of,
                 source: lineage.source.clone(),
             }),
         };
@@ -90,6 +115,7 @@ impl Chunk {
             Some(lineage) => Some(Lineage {
                 watermarks: filtered(&predicate, &lineage.watermarks)?,
                 rows: filtered(&predicate, &lineage.rows)?,
+                rows_of: lineage.rows_of,
                 source: lineage.source,
             }),
         };
@@ -107,12 +133,23 @@ fn filtered<T: arrow::array::ArrowPrimitiveType>(
 /// Rows that came too late for their window.
 #[derive(Clone, Debug)]
 pub(crate) struct LateRows {
+    /// Which of the plan's sources they are of.
+    pub(crate) rows_of: usize,
     pub(crate) rows: RecordBatch,
     /// Microseconds between the moment when the window's result was given and the watermark that the row met.
     pub(crate) late_by_us: Int64Array,
 }
 
 impl Lineage {
+    fn of_punctual(rows: usize) -> Lineage {
+        Lineage {
+            watermarks: Int64Array::from_value(i64::MIN, rows),
+            rows: UInt32Array::from_iter_values(0..rows as u32),
+            rows_of: 0,
+            source: RecordBatch::new_empty(Arc::new(Schema::empty())),
+        }
+    }
+
     /// The source's rows behind late rows of a chunk.
     fn late_rows(&self, late: Late) -> Result<LateRows, RunError> {
         let source_rows = take(&self.rows, &UInt32Array::from(late.rows), None)?;
@@ -123,7 +160,7 @@ impl Lineage {
             .map(|column| take(column, source_rows.as_ref() as &dyn Array, None))
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let rows = RecordBatch::try_new(self.source.schema(), columns)?;
-        Ok(LateRows { rows, late_by_us: Int64Array::from(late.by_us) })
+        Ok(LateRows { rows_of: self.rows_of, rows, late_by_us: Int64Array::from(late.by_us) })
     }
 }
 
@@ -170,9 +207,16 @@ pub(crate) struct Outbox {
     pub(crate) late: Vec<LateRows>,
 }
 
-/// A station of the chain.
+/// From where a station with two inputs is given rows; the others have one, the left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+/// What a station does.
 pub(crate) trait Operator: Send {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError>;
+    fn on_batch(&mut self, side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError>;
 
     /// No row that comes from here on was on time if its window ended before `watermark`.
     fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
@@ -230,6 +274,12 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         Step::Project { exprs, schema } => {
             Box::new(rowwise::Project { exprs: exprs.clone(), schema: schema.clone() })
         }
+        Step::Join(step) => match step.pairing {
+            Pairing::Near(reach) => Box::new(Join::new(Arc::clone(step), reach)),
+            Pairing::AsOf => Box::new(AsOf::new(Arc::clone(step))),
+        },
+        Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
+        Step::Order { schema } => Box::new(Order::new(schema.clone())),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
         Step::Aggregate(step) => match &step.placement {
             Placement::Aligned { window, shared, bound } => {

@@ -206,7 +206,7 @@ impl Pane {
 }
 
 /// The accumulator of a call; functions without a vectorised one get an adapter around their simple one.
-fn accumulator(call: &AggregateCall) -> Result<Box<dyn GroupsAccumulator>, RunError> {
+pub(super) fn accumulator(call: &AggregateCall) -> Result<Box<dyn GroupsAccumulator>, RunError> {
     if call.function.groups_accumulator_supported() {
         return Ok(call.function.create_groups_accumulator()?);
     }

@@ -9,7 +9,7 @@ use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::{Chunk, Operator, Outbox};
+use super::{Chunk, Operator, Outbox, Side};
 use crate::RunError;
 use crate::plan::{Bounds, WindowStep};
 
@@ -19,7 +19,7 @@ pub(crate) struct Select {
 }
 
 impl Operator for Select {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
         let batch = chunk.batch.project(&self.columns)?;
         out.chunks.push(chunk.with_batch(batch));
         Ok(())
@@ -32,7 +32,7 @@ pub(crate) struct Filter {
 }
 
 impl Operator for Filter {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
         let rows = chunk.batch.num_rows();
         let keep = self.predicate.evaluate(&chunk.batch)?.into_array(rows)?;
         let Some(keep) = keep.as_boolean_opt() else {
@@ -56,7 +56,7 @@ pub(crate) struct Project {
 }
 
 impl Operator for Project {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
         let rows = chunk.batch.num_rows();
         let columns = self
             .exprs
@@ -75,7 +75,7 @@ pub(crate) struct AssignWindow {
 }
 
 impl Operator for AssignWindow {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
         let times = chunk.batch.column(self.step.ts).as_primitive::<TimestampMicrosecondType>().values();
         match self.step.bounds {
             Bounds::Slice { slice_us } => {

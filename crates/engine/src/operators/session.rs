@@ -20,16 +20,16 @@ mod parts;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray, UInt32Array};
-use arrow::datatypes::Float64Type;
+use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 
 use self::open::{Ended, Open, Step as Taken};
 use self::parts::{Parts, Results};
+use super::keys::without_negative_zero;
 use super::pane::Inputs;
 use super::rowwise::with_row_count;
-use super::{Chunk, Late, Operator, Outbox, given};
+use super::{Chunk, Late, Operator, Outbox, Side, given};
 use crate::RunError;
 use crate::ipc;
 use crate::plan::{AggregateStep, Bound};
@@ -54,7 +54,7 @@ impl SessionAggregate {
         keys: Vec<usize>,
     ) -> SessionAggregate {
         let converter = converter(&step, &keys).ok();
-        let open = Open::new(gap_us, step.allowed_lateness_us);
+        let open = Open::new(gap_us);
         let parts = Parts::new(Arc::clone(&step));
         SessionAggregate { step, gap_us, bound, keys, converter, open, parts }
     }
@@ -89,10 +89,8 @@ pub(super) fn converter(step: &AggregateStep, keys: &[usize]) -> Result<RowConve
 const UNCOMPARABLE: RunError = RunError::State { what: "the keys of sessions cannot be compared" };
 
 impl Operator for SessionAggregate {
-    fn on_batch(&mut self, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
-        let Some(lineage) = &chunk.lineage else {
-            return Err(RunError::State { what: "a session was given rows without watermarks" });
-        };
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        let lineage = chunk.lineage();
         let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
         let keys: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&inputs.keys[*key])).collect();
         let keys = self.keys_of(&keys)?;
@@ -161,7 +159,7 @@ impl Operator for SessionAggregate {
             let key = keys.as_ref().map(|keys| keys.row(row));
             Box::from(bytes(key.as_ref()))
         });
-        self.open = Open::restored(self.gap_us, self.step.allowed_lateness_us, keys.collect(), open)?;
+        self.open = Open::restored(self.gap_us, keys.collect(), open)?;
         Ok(())
     }
 
@@ -175,14 +173,6 @@ impl SessionAggregate {
     fn span_schema(&self) -> SchemaRef {
         let keys = self.keys.iter().map(|key| self.step.key_schema.field(*key).clone());
         open::span_schema(keys.collect())
-    }
-}
-
-/// 0.0 and -0.0 are equal, and one key.
-fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
-    match column.as_primitive_opt::<Float64Type>() {
-        Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0)),
-        None => Arc::clone(column),
     }
 }
 

@@ -55,20 +55,8 @@ fn node_error(node: &LogicalPlan) -> Option<PlanError> {
         LogicalPlan::Limit(_) => Some(limit_error()),
         LogicalPlan::Distinct(_) => Some(
             PlanError::new("DISTINCT would have to remember every row for ever").with_hint(
-                "group by the columns in a window: FROM TUMBLE(stream, ts, INTERVAL '1' HOUR) GROUP BY window_start, …",
+                "UNION ALL hands all rows on; or group by the columns in a window: FROM TUMBLE(stream, ts, INTERVAL '1' HOUR) GROUP BY window_start, …",
             ),
-        ),
-        LogicalPlan::Join(_) => Some(
-            PlanError::new("joins of streams are not available in this version")
-                .with_hint("query both streams on history, where joins work"),
-        ),
-        LogicalPlan::Union(_) => Some(
-            PlanError::new("UNION of streams is not available in this version")
-                .with_hint("create two pipelines INTO the same stream's consumers, or filter one stream"),
-        ),
-        LogicalPlan::Window(_) => Some(
-            PlanError::new("functions with OVER are not available in this version")
-                .with_hint("aggregate in a window: FROM TUMBLE(stream, ts, INTERVAL '1' MINUTE) GROUP BY …"),
         ),
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
             Some(PlanError::new("a pipeline reads a stream").with_hint("SELECT … FROM stream"))

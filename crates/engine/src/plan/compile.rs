@@ -5,17 +5,22 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::logical_plan::{Aggregate, Projection, TableScan};
+use datafusion::logical_expr::logical_plan::{Aggregate, Projection, TableScan, Union};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use springhouse_schema::TS_COLUMN;
 
 use super::catalog::{Catalog, stream_name};
+use super::chain::Chain;
+use super::join::JoinStep;
 use super::output::Output;
+use super::over::OverStep;
 use super::placement::{Placement, WindowStep, no_window};
-use super::window::{Window, WindowNode};
+use super::versions::VersionedNode;
+use super::window::WindowNode;
 use super::{Plan, PlanError, StreamTable};
 use crate::operators;
 
@@ -27,11 +32,15 @@ pub(super) enum Meaning {
     WindowEnd,
     /// The key of sessions with this number.
     SessionKey(usize),
+    /// A time that is behind the event time of its row by at most so much.
+    Behind {
+        behind_us: i64,
+    },
     Other,
 }
 
 impl Meaning {
-    fn is_bound(self) -> bool {
+    pub(super) fn is_bound(self) -> bool {
         matches!(self, Meaning::WindowStart | Meaning::WindowEnd)
     }
 }
@@ -42,11 +51,34 @@ const ORDERED: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg
 /// One step; an operator is started from it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Select { columns: Vec<usize> },
-    Filter { predicate: Arc<dyn PhysicalExpr> },
-    Project { exprs: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    Select {
+        columns: Vec<usize>,
+    },
+    Filter {
+        predicate: Arc<dyn PhysicalExpr>,
+    },
+    Project {
+        exprs: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+    },
+    /// Hands rows on in the order of their time.
+    Order {
+        schema: SchemaRef,
+    },
+    Join(Arc<JoinStep>),
+    Over(Arc<OverStep>),
     Window(WindowStep),
     Aggregate(Arc<AggregateStep>),
+}
+
+impl Step {
+    /// Whether its operator remembers something, and writes it into snapshots.
+    pub(crate) fn has_state(&self) -> bool {
+        match self {
+            Step::Select { .. } | Step::Filter { .. } | Step::Project { .. } | Step::Window(_) => false,
+            Step::Order { .. } | Step::Over(_) | Step::Join(_) | Step::Aggregate(_) => true,
+        }
+    }
 }
 
 /// Aggregation per window and key.
@@ -59,7 +91,6 @@ pub(crate) struct AggregateStep {
     pub(crate) key_schema: SchemaRef,
     pub(crate) aggregates: Vec<AggregateCall>,
     pub(crate) schema: SchemaRef,
-    pub(crate) allowed_lateness_us: i64,
 }
 
 #[derive(Debug)]
@@ -77,50 +108,45 @@ pub(crate) struct AggregateCall {
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
-/// The steps so far, from the source on.
-pub(super) struct Chain {
-    source: StreamTable,
-    pub(super) steps: Vec<Step>,
-    pub(super) meanings: Vec<Meaning>,
-    /// The window that rows were put into, and the step that does it.
-    pub(super) window: Option<(Window, usize)>,
-    /// The keys of its sessions.
-    pub(super) keys: Vec<Expr>,
-    /// Something is computed from the bounds of the window before rows are aggregated.
-    pub(super) uses_bounds: bool,
-    pub(super) aggregated: bool,
-}
-
 pub(super) fn compile(
     plan: &LogicalPlan,
     catalog: &Catalog,
     allowed_lateness_us: i64,
 ) -> Result<Plan, PlanError> {
-    let compiler = Compiler { catalog, allowed_lateness_us, props: ExecutionProps::new() };
+    let compiler = Compiler { catalog, props: ExecutionProps::new() };
     let chain = compiler.chain(plan)?;
     chain.check_complete()?;
-    if allowed_lateness_us > 0 && !chain.aggregated {
-        return Err(PlanError::new("ALLOWED LATENESS has no meaning without a window that is aggregated")
-            .with_hint("rows that are handed on one by one are never late"));
+    if allowed_lateness_us > 0 && !chain.judges_lateness {
+        return Err(PlanError::new("ALLOWED LATENESS has no meaning where no row is ever late").with_hint(
+            "rows that are handed on one by one are never late; in windows, joins and OVER they can be",
+        ));
     }
-    let output = Output::of(plan.schema().as_arrow(), &chain.source.schema)?;
+    let output = Output::of(plan.schema().as_arrow(), &chain.sources)?;
+    let delay = |source: &StreamTable| source.watermark_delay_us;
+    let ts = plan.schema().fields().iter().position(|field| field.name() == TS_COLUMN);
+    let output_delay_us = match ts.and_then(|ts| chain.meanings.get(ts)) {
+        Some(Meaning::Behind { behind_us }) => *behind_us,
+        _ if chain.aggregated || chain.in_order => 0,
+        _ => chain.sources.iter().map(delay).max().unwrap_or_default(),
+    };
     Ok(Plan {
-        source: chain.source,
-        steps: chain.steps,
+        sources: chain.sources,
+        scans: chain.scans,
+        stations: chain.stations,
         output,
         allowed_lateness_us,
-        windowed: chain.aggregated,
+        judges_lateness: chain.judges_lateness,
+        output_delay_us,
     })
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     catalog: &'a Catalog,
-    allowed_lateness_us: i64,
     props: ExecutionProps,
 }
 
 impl Compiler<'_> {
-    fn chain(&self, plan: &LogicalPlan) -> Result<Chain, PlanError> {
+    pub(super) fn chain(&self, plan: &LogicalPlan) -> Result<Chain, PlanError> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::SubqueryAlias(alias) => self.chain(&alias.input),
@@ -130,15 +156,24 @@ impl Compiler<'_> {
                 chain.check_filter()?;
                 chain.uses_bounds |= touches_bounds(&filter.predicate, input, &chain.meanings);
                 let predicate = self.expression(&filter.predicate, input)?;
-                chain.steps.push(Step::Filter { predicate });
+                chain.push(Step::Filter { predicate });
                 Ok(chain)
             }
             LogicalPlan::Projection(projection) => self.projection(projection),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<WindowNode>() {
-                Some(node) => self.window(node),
-                None => Err(PlanError::new("this query cannot run on an endless stream")),
-            },
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Window(window) => self.over(window),
+            LogicalPlan::Extension(extension) => {
+                let node = extension.node.as_any();
+                if let Some(node) = node.downcast_ref::<WindowNode>() {
+                    return self.window(node);
+                }
+                if let Some(node) = node.downcast_ref::<VersionedNode>() {
+                    return Ok(Chain { is_versioned: true, ..self.chain(&node.input)? });
+                }
+                Err(PlanError::new("this query cannot run on an endless stream"))
+            }
             other => {
                 let name = other.display().to_string();
                 let name = name.split([':', ' ']).next().unwrap_or_default().to_owned();
@@ -161,27 +196,18 @@ impl Compiler<'_> {
             true => Meaning::EventTime,
             false => Meaning::Other,
         });
-        let meanings = meanings.collect();
-        let mut steps = Vec::new();
+        let mut chain = Chain::of(source, meanings.collect());
         if !scan.filters.is_empty() {
             // A filter in the scan may use columns that the scan does not hand on.
             let all = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &schema)?;
             for filter in &scan.filters {
-                steps.push(Step::Filter { predicate: self.expression(filter, &all)? });
+                chain.push(Step::Filter { predicate: self.expression(filter, &all)? });
             }
         }
         if scan.projection.is_some() {
-            steps.push(Step::Select { columns });
+            chain.push(Step::Select { columns });
         }
-        Ok(Chain {
-            source,
-            steps,
-            meanings,
-            window: None,
-            keys: Vec::new(),
-            uses_bounds: false,
-            aggregated: false,
-        })
+        Ok(chain)
     }
 
     fn projection(&self, projection: &Projection) -> Result<Chain, PlanError> {
@@ -194,8 +220,31 @@ impl Compiler<'_> {
         chain.uses_bounds |= computed.any(|expr| touches_bounds(expr, input, &chain.meanings));
         chain.meanings = projection.expr.iter().map(|expr| meaning(expr, input, &chain.meanings)).collect();
         let schema = Arc::new(projection.schema.as_arrow().clone());
-        chain.steps.push(Step::Project { exprs, schema });
+        chain.push(Step::Project { exprs, schema });
         Ok(chain)
+    }
+
+    /// Rows of all inputs, as they come.
+    fn union(&self, union: &Union) -> Result<Chain, PlanError> {
+        let schema: SchemaRef = Arc::new(union.schema.as_arrow().clone());
+        let mut whole: Option<Chain> = None;
+        for input in &union.inputs {
+            let mut chain = self.chain(input)?;
+            chain.check_complete()?;
+            // The names are those of the first.
+            let exprs = (0..schema.fields().len())
+                .map(|at| -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(schema.field(at).name(), at)) });
+            chain.push(Step::Project { exprs: exprs.collect(), schema: Arc::clone(&schema) });
+            whole = Some(match whole {
+                None => chain,
+                Some(before) => {
+                    let meanings = before.meanings.iter().zip(&chain.meanings);
+                    let meanings = meanings.map(|(a, b)| if a == b { *a } else { Meaning::Other }).collect();
+                    Chain { meanings, ..before.beside(chain) }
+                }
+            });
+        }
+        whole.ok_or_else(|| PlanError::new("a UNION has inputs"))
     }
 
     fn window(&self, node: &WindowNode) -> Result<Chain, PlanError> {
@@ -253,20 +302,20 @@ impl Compiler<'_> {
         let placement = chain.place(&key_meanings)?;
         chain.meanings = meanings;
         chain.aggregated = true;
+        chain.judges_lateness = true;
         let step = AggregateStep {
             placement,
             groups,
             key_schema: Arc::new(ArrowSchema::new(key_fields)),
             aggregates,
             schema: Arc::new(aggregate.schema.as_arrow().clone()),
-            allowed_lateness_us: self.allowed_lateness_us,
         };
         operators::check(&step, input.as_arrow())?;
-        chain.steps.push(Step::Aggregate(Arc::new(step)));
+        chain.push(Step::Aggregate(Arc::new(step)));
         Ok(chain)
     }
 
-    fn call(&self, call: &Expr, input: &DFSchema) -> Result<AggregateCall, PlanError> {
+    pub(super) fn call(&self, call: &Expr, input: &DFSchema) -> Result<AggregateCall, PlanError> {
         let context = PhysicalPlanningContext::default();
         let lowered =
             LoweredAggregateBuilder::new(call, input, input.as_arrow(), &self.props, &context).build()?;
@@ -277,7 +326,11 @@ impl Compiler<'_> {
         Ok(AggregateCall { function: lowered.aggregate, arguments, filter: lowered.filter })
     }
 
-    fn expression(&self, expr: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
+    pub(super) fn expression(
+        &self,
+        expr: &Expr,
+        input: &DFSchema,
+    ) -> Result<Arc<dyn PhysicalExpr>, PlanError> {
         let context = PhysicalPlanningContext::default();
         Ok(create_physical_expr(expr, input, &self.props, &context)?)
     }

@@ -3,10 +3,13 @@
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::Plan;
 use super::compile::{AggregateStep, Group, Step};
+use super::join::{JoinStep, Pairing, Reach};
+use super::over::{Frame, OverStep};
 use super::placement::{Bounds, Placement};
 use super::window::{Aligned, WINDOW_END, WINDOW_START};
+use super::{Plan, Scan, Station};
+use crate::operators::Side;
 
 /// One step and what it works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,41 +19,109 @@ pub struct ExplainedStep {
 }
 
 impl Plan {
-    /// The steps from the source to the last columns, in their order.
+    /// The steps from the sources to the last columns, each behind those that feed it.
     pub fn explain(&self) -> Vec<ExplainedStep> {
-        let delay = span(self.source.watermark_delay_us);
-        let mut all = vec![ExplainedStep {
-            step: "read",
-            detail: format!("{}; watermark {delay} behind the largest ts", self.source.name),
-        }];
-        let mut columns: Vec<String> = names(&self.source.schema.arrow());
-        for step in &self.steps {
-            let (step, detail) = match step {
-                Step::Select { columns: kept } => {
-                    columns = kept.iter().filter_map(|column| columns.get(*column).cloned()).collect();
-                    ("select", columns.join(", "))
+        let mut all = Vec::new();
+        // The columns that each station is given, and what feeds it on its left and right.
+        let mut columns: Vec<Vec<String>> = vec![Vec::new(); self.stations.len()];
+        for (at, Station { step, to }) in self.stations.iter().enumerate() {
+            for scan in self.scans.iter().filter(|scan| scan.to.is_some_and(|to| to.station == at)) {
+                all.push(self.explained_scan(scan));
+                if scan.to.is_some_and(|to| to.side == Side::Left) {
+                    columns[at] = names(&self.sources[scan.source].schema.arrow());
                 }
-                Step::Filter { predicate } => ("filter", text(predicate.as_ref())),
-                Step::Project { exprs, schema } => {
-                    columns = names(schema);
-                    let named = exprs.iter().zip(&columns).map(|(expr, name)| match text(expr.as_ref()) {
-                        expr if expr == *name => expr,
-                        expr => format!("{expr} AS {name}"),
-                    });
-                    ("project", named.collect::<Vec<_>>().join(", "))
-                }
-                Step::Window(step) => {
-                    columns = names(&step.schema);
-                    ("window", bounds(step.bounds))
-                }
-                Step::Aggregate(step) => {
-                    columns = names(&step.schema);
-                    ("aggregate", aggregation(step))
-                }
-            };
+            }
+            let (step, detail, given) = explained(step, &columns[at]);
+            if let Some(to) = to.filter(|to| to.side == Side::Left) {
+                columns[to.station] = given;
+            }
             all.push(ExplainedStep { step, detail });
         }
+        all.extend(self.scans.iter().filter(|scan| scan.to.is_none()).map(|scan| self.explained_scan(scan)));
         all
+    }
+
+    fn explained_scan(&self, scan: &Scan) -> ExplainedStep {
+        let source = &self.sources[scan.source];
+        let delay = span(source.watermark_delay_us);
+        let patience = match self.allowed_lateness_us {
+            0 => String::new(),
+            lateness => format!(", and {} that rows may be late", span(lateness)),
+        };
+        let detail = format!("{}; watermark {delay} behind the largest ts{patience}", source.name);
+        ExplainedStep { step: "read", detail }
+    }
+}
+
+/// The word for a step, what it does, and the columns that it gives.
+fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<String>) {
+    match step {
+        Step::Select { columns: kept } => {
+            let kept: Vec<String> = kept.iter().filter_map(|column| columns.get(*column).cloned()).collect();
+            ("select", kept.join(", "), kept)
+        }
+        Step::Filter { predicate } => ("filter", text(predicate.as_ref()), columns.to_vec()),
+        Step::Project { exprs, schema } => {
+            let given = names(schema);
+            let named = exprs.iter().zip(&given).map(|(expr, name)| match text(expr.as_ref()) {
+                expr if expr == *name => expr,
+                expr => format!("{expr} AS {name}"),
+            });
+            ("project", named.collect::<Vec<_>>().join(", "), given)
+        }
+        Step::Order { .. } => {
+            let detail = "by ts; each row waits until the watermark has passed it".to_owned();
+            ("order", detail, columns.to_vec())
+        }
+        Step::Over(step) => ("over", looked_back(step), names(&step.schema)),
+        Step::Join(step) => ("join", joined(step), names(&step.schema)),
+        Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
+        Step::Aggregate(step) => ("aggregate", aggregation(step), names(&step.schema)),
+    }
+}
+
+fn looked_back(step: &OverStep) -> String {
+    let frame = |frame| match frame {
+        Frame::Rows { from, to } if from == to => format!("{from} rows back"),
+        Frame::Rows { from, to: 0 } => format!("of the last {} rows", from + 1),
+        Frame::Rows { from, to } => format!("from {from} to {to} rows back"),
+        Frame::Time { from_us, to_us: 0 } => format!("of the last {}", span(from_us)),
+        Frame::Time { from_us, to_us } => format!("from {} to {} back", span(from_us), span(to_us)),
+    };
+    let calls = step.calls.iter().map(|call| format!("{} {}", call.text, frame(call.frame)));
+    let keys: Vec<String> = step.keys.exprs().iter().map(|key| text(key.as_ref())).collect();
+    let by = if keys.is_empty() { String::new() } else { format!("; by {}", keys.join(", ")) };
+    format!("{}{by}", calls.collect::<Vec<_>>().join(", "))
+}
+
+fn joined(step: &JoinStep) -> String {
+    let kind = match step.keeps {
+        [false, false] => "pairs",
+        [true, false] => "pairs, and left rows alone",
+        [false, true] => "pairs, and right rows alone",
+        [true, true] => "pairs, and rows of both sides alone",
+    };
+    let keys = step.keys[0].exprs().iter().zip(step.keys[1].exprs());
+    let mut on: Vec<String> =
+        keys.map(|(left, right)| format!("{} = {}", text(left.as_ref()), text(right.as_ref()))).collect();
+    on.extend(step.condition.as_ref().map(|condition| text(condition.as_ref())));
+    let on = if on.is_empty() { "any".to_owned() } else { on.join(" AND ") };
+    let reach = |reach| match reach {
+        Reach::After(after_us) => format!("for {}", span(after_us)),
+        Reach::Window { .. } => "until its window ends".to_owned(),
+    };
+    match step.pairing {
+        Pairing::AsOf => format!("{kind}: each with the newest of the right side where {on}"),
+        Pairing::Near([left, right]) if reach(left) == reach(right) => {
+            format!("{kind} where {on}; each row is kept {}", reach(left))
+        }
+        Pairing::Near([left, right]) => {
+            format!(
+                "{kind} where {on}; rows are kept {} on the left, {} on the right",
+                reach(left),
+                reach(right)
+            )
+        }
     }
 }
 
@@ -108,12 +179,8 @@ fn aggregation(step: &AggregateStep) -> String {
         Placement::Aligned { window, .. } => windows(*window),
         Placement::Session { gap_us, .. } => format!("sessions with a gap of {}", span(*gap_us)),
     };
-    let patience = match step.allowed_lateness_us {
-        0 => String::new(),
-        lateness => format!(", open {} longer", span(lateness)),
-    };
     let calls = if calls.is_empty() { "nothing but the keys".to_owned() } else { calls.join(", ") };
-    format!("{calls} by {}; {state}{patience}", keys.join(", "))
+    format!("{calls} by {}; {state}", keys.join(", "))
 }
 
 /// A length of time in the largest unit that gives a whole number.

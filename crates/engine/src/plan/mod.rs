@@ -9,12 +9,17 @@
 //! watermarks and snapshots. Nothing here reads data or the clock.
 
 mod catalog;
+mod chain;
 mod check;
 mod compile;
 mod error;
 mod explain;
+mod join;
+mod late;
 mod output;
+mod over;
 mod placement;
+pub(crate) mod versions;
 pub(crate) mod window;
 
 use std::sync::Arc;
@@ -23,6 +28,7 @@ use std::time::Duration;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
@@ -31,6 +37,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
 pub use catalog::{Catalog, StreamTable, with_aggregates};
@@ -38,9 +45,12 @@ pub use error::PlanError;
 pub use explain::ExplainedStep;
 
 pub(crate) use catalog::{Provider, session};
+pub(crate) use chain::{Port, Scan, Station};
 pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
+pub(crate) use join::{JoinStep, Pairing, Reach};
 pub(crate) use output::Output;
+pub(crate) use over::{Frame, OverCall, OverFunction, OverStep, Which};
 pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
 
 use crate::pipeline::Pipeline;
@@ -53,12 +63,17 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 /// A query that can run: what it reads, what it does, what comes out. Starts any number of pipelines.
 #[derive(Debug)]
 pub struct Plan {
-    /// The stream it reads, with the schema version it was planned for.
-    pub source: StreamTable,
-    pub(crate) steps: Vec<Step>,
+    /// The streams it reads, each once, with the schema version it was planned for.
+    pub sources: Vec<StreamTable>,
+    pub(crate) scans: Vec<Scan>,
+    pub(crate) stations: Vec<Station>,
     pub(crate) output: Output,
     pub allowed_lateness_us: i64,
-    pub windowed: bool,
+    /// Whether a row can be late, and there is a stream for such rows.
+    pub judges_lateness: bool,
+    /// How far the watermark of the output stream stays behind: windows, joins and whatever looks back give rows in the order
+    /// of time; rows that are handed on are as disordered as their source.
+    pub output_delay_us: i64,
 }
 
 impl Plan {
@@ -67,7 +82,8 @@ impl Plan {
         &self.output.schema
     }
 
-    /// The schema of the stream that takes the late rows: the source's, and by how much each came too late.
+    /// The schema of the stream that takes the late rows: the source's, or all columns of several, and by how much each
+    /// came too late.
     pub fn late_schema(&self) -> &Schema {
         &self.output.late_schema
     }
@@ -77,10 +93,22 @@ impl Plan {
         &self.output.selected
     }
 
-    /// How far the watermark of the output stream stays behind: windows come out in the order of their end; rows that
-    /// are handed on are as disordered as the source's.
-    pub fn output_delay_us(&self) -> i64 {
-        if self.windowed { 0 } else { self.source.watermark_delay_us }
+    /// How far the watermark of the stream of late rows stays behind.
+    pub fn late_delay_us(&self) -> i64 {
+        self.sources.iter().map(|source| source.watermark_delay_us).max().unwrap_or_default()
+    }
+
+    pub fn source_names(&self) -> Vec<StreamName> {
+        self.sources.iter().map(|source| source.name.clone()).collect()
+    }
+
+    pub(crate) fn schema_versions(&self) -> Vec<u32> {
+        self.sources.iter().map(|source| source.schema.version).collect()
+    }
+
+    /// Which of the sources a stream is.
+    pub fn source_at(&self, stream: &StreamName) -> Option<usize> {
+        self.sources.iter().position(|source| source.name == *stream)
     }
 
     /// A run from the beginning.
@@ -141,10 +169,11 @@ fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
     analyzer.rules.push(Arc::new(BoundFunctions));
     let analyzed = analyzer.execute_and_check(plan, &options, |_, _| {})?;
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(SimplifyExpressions::new())];
-    // HAVING must not become a WHERE beside SESSION, where it would change what a session is.
-    if !analyzed.exists(|node| Ok(window::is_session(node)))? {
+    // HAVING must not become a WHERE beside SESSION, where it would change what a session is, nor hide the newest version.
+    if !analyzed.exists(|node| Ok(window::is_session(node) || versions::is_versioned(node)))? {
         rules.push(Arc::new(PushDownFilter::new()));
     }
+    rules.push(Arc::new(ExtractEquijoinPredicate::new()));
     rules.push(Arc::new(CommonSubexprEliminate::new()));
     rules.push(Arc::new(OptimizeProjections::new()));
     let context = OptimizerContext::new_with_config_options(Arc::new(options)).with_max_passes(3);

@@ -14,11 +14,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Schema, TS_COLUMN, is_system_column};
 
-use super::PlanError;
+use super::late::Late;
+use super::{PlanError, StreamTable};
 use crate::operators::LateRows;
-
-/// The column of late rows that says how much too late they came, in microseconds.
-const LATE_BY: &str = "late_by_us";
 
 /// How the last step's columns become a batch of the derived stream.
 #[derive(Debug)]
@@ -28,13 +26,13 @@ pub(crate) struct Output {
     /// The columns of an output batch that the SELECT named, in its order.
     pub(crate) selected: Vec<usize>,
     arrow: SchemaRef,
-    late_arrow: SchemaRef,
+    late: Late,
     /// For each column of the derived stream the column of the SELECT it comes from.
     from: Vec<Option<usize>>,
 }
 
 impl Output {
-    pub(super) fn of(select: &ArrowSchema, source: &Schema) -> Result<Output, PlanError> {
+    pub(super) fn of(select: &ArrowSchema, sources: &[StreamTable]) -> Result<Output, PlanError> {
         let mut fields: Vec<Field> = Vec::new();
         let mut names = Vec::new();
         for column in select.fields() {
@@ -53,9 +51,8 @@ impl Output {
         let from: Vec<Option<usize>> =
             arrow.fields().iter().map(|field| names.iter().position(|name| name == field.name())).collect();
         let selected = names.iter().filter_map(|name| arrow.index_of(name).ok()).collect();
-        let late_schema = late_schema(source);
-        let late_arrow = late_schema.arrow();
-        Ok(Output { schema, late_schema, selected, arrow, late_arrow, from })
+        let (late, late_schema) = Late::of(sources);
+        Ok(Output { schema, late_schema, selected, arrow, late, from })
     }
 
     /// A batch of the derived stream; `times` stands in where the SELECT gives no time.
@@ -81,24 +78,8 @@ impl Output {
 
     /// Late rows of the source with what they were late by, as a batch of the late stream.
     pub(crate) fn shape_late(&self, late: &LateRows) -> Result<RecordBatch, ArrowError> {
-        let mut columns = late.rows.columns().to_vec();
-        let position = columns.len() - SYSTEM_COLUMNS_BEHIND;
-        columns.insert(position, Arc::new(late.late_by_us.clone()));
-        RecordBatch::try_new(Arc::clone(&self.late_arrow), columns)
+        self.late.shape(late)
     }
-}
-
-/// `_received` and `_id` stand behind the properties.
-const SYSTEM_COLUMNS_BEHIND: usize = 2;
-
-fn late_schema(source: &Schema) -> Schema {
-    let mut fields = source.fields.clone();
-    let mut name = LATE_BY.to_owned();
-    while source.field(&name).is_some() {
-        name.push('_');
-    }
-    fields.push(Field::new(name, ValueType::Int).with_unit("us"));
-    Schema::new(fields)
 }
 
 /// Expressions without AS are named by DataFusion after their text; that becomes a word: `avg(m.temp)` → `avg_temp`.

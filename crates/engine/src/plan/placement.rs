@@ -7,7 +7,8 @@ use arrow::datatypes::{Schema as ArrowSchema, SchemaRef, TimestampMicrosecondTyp
 use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
 
 use super::PlanError;
-use super::compile::{Chain, Meaning, Step};
+use super::chain::Chain;
+use super::compile::{Meaning, Step};
 use super::window::{Aligned, WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
 
 /// Adds `window_start` and `window_end` to rows.
@@ -50,8 +51,8 @@ pub(crate) enum Placement {
 /// The column that tells where a row's window, slice or session ends or, when only that is there, begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
-    column: usize,
-    is_start: bool,
+    pub(super) column: usize,
+    pub(super) is_start: bool,
 }
 
 impl Bound {
@@ -66,6 +67,12 @@ impl Bound {
 impl Chain {
     /// Rows of a session would be missing if they were left out behind it, and the next one begin too early.
     pub(super) fn check_filter(&self) -> Result<(), PlanError> {
+        if self.is_versioned {
+            return Err(PlanError::new(
+                "a condition below FOR SYSTEM_TIME AS OF would hide the newest row of a key",
+            )
+            .with_hint("write it behind ON or WHERE of the join"));
+        }
         match self.window {
             Some((Window::Session { .. }, _)) if !self.aggregated => {
                 let error =
@@ -99,7 +106,7 @@ impl Chain {
         let meanings = kept.iter().map(|column| self.meanings[*column]);
         self.meanings = meanings.chain([Meaning::WindowStart, Meaning::WindowEnd]).collect();
         self.keys = node.keys.clone();
-        self.window = Some((node.window, self.steps.len()));
+        self.window = Some((node.window, self.stations.len()));
         let bounds = match node.window {
             Window::Session { gap_us } => Bounds::Alone { gap_us },
             Window::Aligned(aligned) if aligned.slide_us == aligned.size_us => {
@@ -109,7 +116,7 @@ impl Chain {
         };
         let fields: Vec<_> = node.schema().fields().iter().cloned().collect();
         let schema = Arc::new(ArrowSchema::new(fields));
-        self.steps.push(Step::Window(WindowStep { ts, bounds, kept, schema }));
+        self.push(Step::Window(WindowStep { ts, bounds, kept, schema }));
         Ok(())
     }
 
@@ -123,7 +130,9 @@ impl Chain {
         match window {
             Window::Aligned(aligned) => {
                 let shared = aligned.size_us > aligned.slide_us && !self.uses_bounds;
-                if let (true, Some(Step::Window(step))) = (shared, self.steps.get_mut(step)) {
+                if let (true, Some(Step::Window(step))) =
+                    (shared, self.stations.get_mut(step).map(|station| &mut station.step))
+                {
                     step.bounds = Bounds::Slice { slice_us: aligned.slice_us() };
                 }
                 Ok(Placement::Aligned { window: aligned, shared, bound })
@@ -146,8 +155,16 @@ impl Chain {
         }
     }
 
-    /// Refuses windows that need an aggregation and have none.
+    /// Refuses what is not finished where rows leave the query.
     pub(super) fn check_complete(&self) -> Result<(), PlanError> {
+        if self.is_versioned {
+            return Err(PlanError::new("FOR SYSTEM_TIME AS OF belongs to the right side of a join"));
+        }
+        self.check_session()
+    }
+
+    /// Refuses windows that need an aggregation and have none.
+    pub(super) fn check_session(&self) -> Result<(), PlanError> {
         match self.window {
             Some((Window::Session { .. }, _)) if !self.aggregated => {
                 Err(PlanError::new("which session a row belongs to is known when the session has ended")

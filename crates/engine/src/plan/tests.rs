@@ -88,10 +88,13 @@ fn what_cannot_run_for_ever_is_refused_with_a_way_on() {
         ("SELECT count(*) FROM homes", "never ends without a window"),
         (
             "SELECT a.temp FROM homes a JOIN homes b ON a.device = b.device",
-            "joins of streams are not available",
+            "a join of two streams would have to remember their rows for ever",
         ),
-        ("SELECT temp FROM homes UNION ALL SELECT temp FROM homes", "UNION of streams"),
-        ("SELECT avg(temp) OVER (PARTITION BY device) FROM homes", "functions with OVER"),
+        ("SELECT temp FROM homes UNION SELECT temp FROM homes", "DISTINCT would have to remember"),
+        (
+            "SELECT avg(temp) OVER (PARTITION BY device) FROM homes",
+            "OVER looks back along the event time of a stream",
+        ),
         (
             "SELECT temp FROM homes WHERE ts > now() - INTERVAL '1' HOUR",
             "now() depends on when it runs; hint:",

@@ -2,7 +2,7 @@
 //!
 //! `TABLE(TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND))` becomes `TUMBLE(s, ts, INTERVAL '10' SECOND)`
 //! by blanking out the words that are too many; no character moves, so errors keep their line and column. `PARTITION BY`
-//! becomes the name of an argument.
+//! and `FOR SYSTEM_TIME AS OF` become named arguments.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -29,6 +29,7 @@ impl Replacement {
 pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<Replacement> {
     let mut removed = Vec::new();
     for at in 0..tokens.len() {
+        removed.extend(version(tokens, at));
         let is_function = WINDOW_FUNCTIONS.iter().any(|name| word(tokens, at, name));
         if is_function
             && is(tokens, at + 1, &Token::LParen)
@@ -40,6 +41,19 @@ pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<Replacement> {
     }
     removed.sort_unstable_by(|a, b| b.cmp(a));
     removed
+}
+
+/// `FOR SYSTEM_TIME AS OF a.ts` behind the name of a stream becomes its argument, which says whether it is the event time.
+fn version(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
+    const WORDS: [&str; 4] = ["FOR", "SYSTEM_TIME", "AS", "OF"];
+    let is_it = (at..).zip(WORDS).all(|(at, wanted)| word(tokens, at, wanted));
+    let time = at + WORDS.len();
+    let last = if is(tokens, time + 1, &Token::Period) { time + 2 } else { time };
+    let call = is(tokens, last + 1, &Token::LParen).then(|| closing(tokens, last + 1)).flatten();
+    let is_time = word(tokens, last, "TS") && call.is_none();
+    let last = call.unwrap_or(last);
+    let by = if is_time { "(as_of => ts)" } else { "(as_of => other)" };
+    (is_it && last < tokens.len()).then_some(Replacement { first: at, last, by })
 }
 
 /// `TABLE(` before the function and the `)` behind it.
@@ -56,7 +70,13 @@ fn wrapper(tokens: &[TokenWithSpan], function: usize, close: usize, removed: &mu
 
 /// `TABLE s` → `s`, `DESCRIPTOR(ts)` → `ts` and `PARTITION BY k` → `, key => k` between the parentheses of the function.
 fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut Vec<Replacement>) {
+    let mut depth = 0_i32;
     for at in from..close {
+        // What stands in a subquery is not an argument.
+        depth += i32::from(is(tokens, at, &Token::LParen)) - i32::from(is(tokens, at, &Token::RParen));
+        if depth > 0 {
+            continue;
+        }
         let begins_argument = at == from || is(tokens, at - 1, &Token::Comma);
         if begins_argument && word(tokens, at, "TABLE") && !is(tokens, at + 1, &Token::LParen) {
             removed.push(Replacement::blank(at, at));

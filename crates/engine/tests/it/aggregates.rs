@@ -62,7 +62,7 @@ fn run(plan: &Arc<Plan>, restarts: bool) -> Result<Vec<Value>, RunError> {
     let mut pipeline = plan.start();
     let mut found = Vec::new();
     for from in (0..batch.num_rows()).step_by(5) {
-        found.extend(pipeline.push(&batch.slice(from, 5))?.rows);
+        found.extend(pipeline.push(0, &batch.slice(from, 5))?.rows);
         if restarts {
             let state = pipeline.snapshot()?;
             pipeline = plan.start();

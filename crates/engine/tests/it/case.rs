@@ -42,15 +42,16 @@ pub fn by_files(sql: &str, input: &Lines, wanted: &[&str]) -> Result<Lines, Stri
     Ok(wanted.iter().map(read).collect())
 }
 
-/// A single query with its declared source, to be driven batch by batch.
+/// A single query with its declared sources, to be driven batch by batch.
 pub struct Single {
     pub plan: Arc<Plan>,
     pub late_stream: Option<String>,
-    batch: RecordBatch,
+    /// One for each source, read one after the other as files are.
+    batches: Vec<RecordBatch>,
 }
 
 impl Single {
-    /// `None` for statements that are more than one query over one declared stream.
+    /// `None` for statements that are more than one query over declared streams.
     pub fn of(sql: &str, input: &Lines) -> Option<Single> {
         let (mut streams, mut queries) = (Vec::new(), Vec::new());
         for statement in statement::parse(sql).unwrap() {
@@ -66,10 +67,12 @@ impl Single {
         let [(late_stream, select)] = <[_; 1]>::try_from(queries).ok()?;
         let catalog = Catalog::new(streams.iter().map(table));
         let plan = Arc::new(plan(&select, &catalog).unwrap());
-        let lines = input.get(plan.source.name.as_str()).cloned().unwrap_or_default();
-        let schema = Arc::new(plan.source.schema.clone());
-        let batch = decode(schema, &lines);
-        Some(Single { plan, late_stream, batch })
+        let read = |source: &StreamTable| {
+            let lines = input.get(source.name.as_str()).cloned().unwrap_or_default();
+            decode(Arc::new(source.schema.clone()), &lines)
+        };
+        let batches = plan.sources.iter().map(read).collect();
+        Some(Single { plan, late_stream, batches })
     }
 
     /// The rows and the late rows when the input comes in pieces of `rows`, with a restart after each if wanted.
@@ -84,13 +87,15 @@ impl Single {
                 late.extend(lines(&batch, &["_received", "_id"]));
             }
         };
-        let mut from = 0;
-        while from < self.batch.num_rows() {
-            let count = rows.min(self.batch.num_rows() - from);
-            take(pipeline.push(&self.batch.slice(from, count)).unwrap());
-            from += count;
-            if restarts {
-                pipeline = restarted(&self.plan, pipeline);
+        for (source, batch) in self.batches.iter().enumerate() {
+            let mut from = 0;
+            while from < batch.num_rows() {
+                let count = rows.min(batch.num_rows() - from);
+                take(pipeline.push(source, &batch.slice(from, count)).unwrap());
+                from += count;
+                if restarts {
+                    pipeline = restarted(&self.plan, pipeline);
+                }
             }
         }
         take(pipeline.finish().unwrap());

@@ -121,10 +121,11 @@ async fn explain_tells_the_steps_of_a_pipeline_and_where_it_stands() {
     let text = hub.sql("EXPLAIN PIPELINE minutes").await.to_string();
     let lines: Vec<&str> = text.lines().collect();
     let [read, steps @ .., write, state] = lines.as_slice() else { panic!("{text}") };
-    assert_eq!(*read, "read\thomes; watermark 5 s behind the largest ts");
+    assert_eq!(*read, "read\thomes; watermark 5 s behind the largest ts, and 90 s that rows may be late");
     assert!(steps.contains(&"filter\tn > 3"), "{text}");
     assert!(steps.contains(&"window\teach row into its 20 s"), "{text}");
-    let aggregate = "sum(homes.n), count(*) by device, window_end; windows of 1 min every 20 s from slices of 20 s, open 90 s longer";
+    let aggregate =
+        "sum(homes.n), count(*) by device, window_end; windows of 1 min every 20 s from slices of 20 s";
     assert!(steps.contains(&format!("aggregate\t{aggregate}").as_str()), "{text}");
     assert_eq!(*write, "write\tminute_rows, late rows to minutes.late");
     assert!(state.starts_with("running\twatermark 2025-12-31T23:59:57Z; "), "{text}");

@@ -279,7 +279,7 @@ fn engine(setting: &Setting) -> (Vec<String>, Vec<String>) {
     while from < batch.num_rows() {
         let (cut, number) = pieces.next().unwrap();
         let count = (*cut).min(batch.num_rows() - from);
-        take(pipeline.push(&batch.slice(from, count)).unwrap());
+        take(pipeline.push(0, &batch.slice(from, count)).unwrap());
         from += count;
         if setting.restart_every > 0 && number % setting.restart_every == 0 {
             pipeline = restarted(&plan, pipeline);

@@ -54,6 +54,7 @@ pub(super) fn planned(
         .map_err(|error| LakeError::Query { message: error.to_string() })?;
     let plan = SqlToRel::new_with_options(&tables, options)
         .sql_statement_to_plan(*statement)
+        .and_then(springhouse_engine::history::lower_versions)
         .map_err(LakeError::query)?;
     refuse_all_but_reading(&plan)?;
     let Some((analyze, verbose)) = explain else { return Ok(plan) };

@@ -24,7 +24,6 @@ struct Session {
 /// Sessions of all keys.
 pub(super) struct Open {
     gap_us: i64,
-    allowed_lateness_us: i64,
     /// By key, in the order of time.
     sessions: HashMap<Box<[u8]>, Vec<Session>>,
     queue: BinaryHeap<Reverse<(i64, Box<[u8]>)>>,
@@ -46,27 +45,20 @@ pub(super) struct Ended {
 }
 
 impl Open {
-    pub fn new(gap_us: i64, allowed_lateness_us: i64) -> Open {
-        Open {
-            gap_us,
-            allowed_lateness_us,
-            sessions: HashMap::new(),
-            queue: BinaryHeap::new(),
-            next_number: 0,
-        }
+    pub fn new(gap_us: i64) -> Open {
+        Open { gap_us, sessions: HashMap::new(), queue: BinaryHeap::new(), next_number: 0 }
     }
 
     /// The watermark at which a session with this last row is complete.
     fn closes_at(&self, last: i64) -> i64 {
-        last.saturating_add(self.gap_us).saturating_add(self.allowed_lateness_us)
+        last.saturating_add(self.gap_us)
     }
 
     /// Puts a row into the session that it belongs to, a new one or a late one; `watermark` is the one before it.
     pub fn take(&mut self, key: &[u8], ts: i64, watermark: i64) -> Step {
         let (gap_us, closes_at) = (self.gap_us, self.closes_at(ts));
-        let lateness = self.allowed_lateness_us;
         let is_near = |session: &Session| {
-            let is_open = session.last.saturating_add(gap_us).saturating_add(lateness) > watermark;
+            let is_open = session.last.saturating_add(gap_us) > watermark;
             is_open && ts < session.last.saturating_add(gap_us) && ts > session.start.saturating_sub(gap_us)
         };
         let sessions = self.sessions.get_mut(key);
@@ -107,7 +99,7 @@ impl Open {
     pub fn ended(&mut self, watermark: i64) -> Vec<Ended> {
         let mut ended = Vec::new();
         while let Some(Reverse((queued_end, _))) = self.queue.peek()
-            && queued_end.saturating_add(self.allowed_lateness_us) <= watermark
+            && *queued_end <= watermark
             && let Some(Reverse((queued_end, key))) = self.queue.pop()
         {
             let Some(sessions) = self.sessions.get_mut(&key) else { continue };
@@ -133,7 +125,7 @@ impl Open {
     /// The watermark at which the next session may end: it ends later if rows have come since it was queued.
     pub fn next_close(&self) -> Option<i64> {
         let Reverse((end, _)) = self.queue.peek()?;
-        Some(end.saturating_add(self.allowed_lateness_us))
+        Some(*end)
     }
 
     /// Gives every session one number, its first, and tells what the others were joined to.
@@ -166,13 +158,8 @@ impl Open {
     }
 
     /// The sessions of a snapshot.
-    pub fn restored(
-        gap_us: i64,
-        allowed_lateness_us: i64,
-        keys: Vec<Box<[u8]>>,
-        spans: &RecordBatch,
-    ) -> Result<Open, RunError> {
-        let mut open = Open::new(gap_us, allowed_lateness_us);
+    pub fn restored(gap_us: i64, keys: Vec<Box<[u8]>>, spans: &RecordBatch) -> Result<Open, RunError> {
+        let mut open = Open::new(gap_us);
         let columns = &spans.columns()[spans.num_columns() - 3..];
         let [starts, lasts, numbers] = columns else {
             return Err(RunError::State { what: "it is not that of sessions" });

@@ -1,8 +1,10 @@
-//! The window functions of pipelines over bounded tables, so that one text means the same live and on history.
+//! The window functions of pipelines, and joins with versions, over bounded tables, so that one text means the same live and on history.
 //!
 //! On history `TUMBLE` and `HOP` are projections that compute `window_start` and `window_end` with the very function that the
 //! live operators use, `HOP` with a row for each window; `SESSION` looks at the rows of a key in the order of time. GROUP BY,
 //! HAVING and everything else is DataFusion's own.
+
+mod versions;
 
 use std::sync::Arc;
 
@@ -24,14 +26,17 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::TableFactor;
 
+use crate::plan::versions::Versions;
 use crate::plan::window::{
     Aligned, WINDOW_END, WINDOW_START, Window, WindowFunctions, WindowNode, kept_columns, time_type,
 };
 
+pub use versions::lower_versions;
+
 /// What recognizes window functions in FROM. A planner whose catalog does not find names inside arguments, such as
 /// `SessionContext`, needs a subquery there: `TUMBLE((SELECT * FROM meter), ts, …)`.
 pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
-    vec![Arc::new(BoundedWindows)]
+    vec![Arc::new(BoundedWindows), Arc::new(Versions)]
 }
 
 #[derive(Debug)]

@@ -1,0 +1,72 @@
+//! Keys as bytes that are equal when the values are.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{Float64Type, Schema};
+use arrow::row::{RowConverter, Rows, SortField};
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::RunError;
+
+/// Expressions over rows, and how their values become bytes.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    converter: RowConverter,
+}
+
+/// The keys of a batch.
+#[derive(Debug)]
+pub(crate) struct KeysOfRows {
+    rows: Option<Rows>,
+    nulls: Option<NullBuffer>,
+}
+
+impl Keys {
+    /// An error when values of these types cannot be compared.
+    pub(crate) fn new(exprs: Vec<Arc<dyn PhysicalExpr>>, input: &Schema) -> Result<Keys, RunError> {
+        let fields = exprs.iter().map(|expr| Ok(SortField::new(expr.data_type(input)?)));
+        let converter = RowConverter::new(fields.collect::<Result<_, RunError>>()?)?;
+        Ok(Keys { exprs, converter })
+    }
+
+    pub(crate) fn exprs(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.exprs
+    }
+
+    pub(super) fn of(&self, batch: &RecordBatch) -> Result<KeysOfRows, RunError> {
+        if self.exprs.is_empty() {
+            return Ok(KeysOfRows { rows: None, nulls: None });
+        }
+        let mut nulls: Option<NullBuffer> = None;
+        let mut columns = Vec::with_capacity(self.exprs.len());
+        for expr in &self.exprs {
+            let column = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+            nulls = NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref());
+            columns.push(without_negative_zero(&column));
+        }
+        Ok(KeysOfRows { rows: Some(self.converter.convert_columns(&columns)?), nulls })
+    }
+}
+
+impl KeysOfRows {
+    /// Nothing when part of the key is null; the same for all rows when there is no key.
+    pub fn of_row(&self, row: usize) -> Option<Box<[u8]>> {
+        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.or_null(row))
+    }
+
+    /// Null is a value like any other.
+    pub fn or_null(&self, row: usize) -> Box<[u8]> {
+        self.rows.as_ref().map_or_else(Box::default, |rows| Box::from(rows.row(row).as_ref()))
+    }
+}
+
+/// 0.0 and -0.0 are equal, and one key.
+pub(super) fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0)),
+        None => Arc::clone(column),
+    }
+}
