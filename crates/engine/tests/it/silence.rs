@@ -70,3 +70,27 @@ async fn silence_that_began_before_a_restart_ends_after_it() {
     hub.until("the window closes by itself", async || !hub.rows("live_rows").is_empty()).await;
     assert_eq!(hub.rows("live_rows").len(), 1);
 }
+
+#[tokio::test]
+async fn a_silent_stream_holds_a_join_back_until_it_is_idle() {
+    let hub = Hub::new().await;
+    hub.sql(SHORT).await;
+    hub.sql("CREATE STREAM doors (n BIGINT, WATERMARK FOR ts AS ts IDLE AFTER INTERVAL '10' MILLISECOND)")
+        .await;
+    let join =
+        "CREATE PIPELINE pairs INTO pair_rows AS SELECT h.device, h.n AS home, d.n AS door FROM homes h
+        LEFT JOIN doors d ON d.device = h.device AND d.ts BETWEEN h.ts AND h.ts + INTERVAL '1' SECOND";
+    hub.sql(join).await;
+    hub.send("homes", "a", &[row(1.0, 1), row(9.0, 2)]).await;
+    hub.send("homes", "b", &[row(1.0, 3)]).await;
+    // The doors have had no row yet: nobody knows whether one comes.
+    hub.until("the rows of homes are given alone", async || hub.rows("pair_rows").len() >= 2).await;
+    let alone = |device: &str, second: u32, n: u32| {
+        format!(r#"{{"ts":"2026-01-01T00:00:{second:02}Z","device":"{device}","home":{n},"door":null}}"#)
+    };
+    assert_eq!(hub.rows("pair_rows")[..2], [alone("a", 2, 1), alone("b", 2, 3)]);
+    hub.send("doors", "a", &[row(9.5, 7)]).await;
+    hub.until("the pair comes", async || hub.rows("pair_rows").len() == 3).await;
+    let pair = r#"{"ts":"2026-01-01T00:00:09.500Z","device":"a","home":2,"door":7}"#;
+    assert_eq!(hub.rows("pair_rows")[2], pair);
+}
