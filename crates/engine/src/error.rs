@@ -18,6 +18,12 @@ pub enum RunError {
         "a join makes more than {pairs} rows of {rows}; hint: bring the rows nearer together in time, or add an equal key"
     )]
     TooManyPairs { rows: usize, pairs: usize },
+    /// The rows of one partition leave too many possibilities open.
+    #[error(
+        "a pattern has more than {ways_max} ways open in one partition; hint: a shorter WITHIN, conditions that fewer \
+         rows fulfill, or a finer PARTITION BY"
+    )]
+    Pattern { ways_max: usize },
     /// A snapshot does not belong to this query or is damaged inside.
     #[error("the state of the pipeline does not fit: {what}")]
     State { what: &'static str },
@@ -44,7 +50,9 @@ impl RunError {
 
     pub fn class(&self) -> ErrorClass {
         match self {
-            RunError::Evaluate(_) | RunError::TooManyPairs { .. } => ErrorClass::User,
+            RunError::Evaluate(_) | RunError::TooManyPairs { .. } | RunError::Pattern { .. } => {
+                ErrorClass::User
+            }
             RunError::Batch(_) => ErrorClass::Internal,
             RunError::State { .. } => ErrorClass::Environment,
         }

@@ -4,6 +4,7 @@
 //! live operators use, `HOP` with a row for each window; `SESSION` looks at the rows of a key in the order of time. GROUP BY,
 //! HAVING and everything else is DataFusion's own.
 
+mod pattern;
 mod versions;
 
 use std::sync::Arc;
@@ -26,17 +27,20 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::TableFactor;
 
+use crate::plan::pattern::MatchRecognize;
 use crate::plan::versions::Versions;
 use crate::plan::window::{
     Aligned, WINDOW_END, WINDOW_START, Window, WindowFunctions, WindowNode, kept_columns, time_type,
 };
 
+pub use pattern::with_patterns;
 pub use versions::lower_versions;
 
-/// What recognizes window functions in FROM. A planner whose catalog does not find names inside arguments, such as
-/// `SessionContext`, needs a subquery there: `TUMBLE((SELECT * FROM meter), ts, …)`.
+/// What recognizes window functions and MATCH_RECOGNIZE in FROM; the latter needs a session of [`with_patterns`]. A planner
+/// whose catalog does not find names inside arguments, such as `SessionContext`, needs a subquery there:
+/// `TUMBLE((SELECT * FROM meter), ts, …)`.
 pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
-    vec![Arc::new(BoundedWindows), Arc::new(Versions)]
+    vec![Arc::new(BoundedWindows), Arc::new(Versions), Arc::new(MatchRecognize)]
 }
 
 #[derive(Debug)]

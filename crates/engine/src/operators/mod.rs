@@ -18,6 +18,7 @@ mod keys;
 mod order;
 mod over;
 mod pane;
+mod pattern;
 mod rowwise;
 mod session;
 mod shelf;
@@ -34,6 +35,7 @@ use arrow::compute::{FilterBuilder, FilterPredicate, take, take_record_batch};
 use arrow::datatypes::Schema;
 
 use crate::RunError;
+use crate::plan::pattern::PatternStep;
 use crate::plan::{AggregateStep, Group, Pairing, Placement, PlanError, Step};
 
 pub(crate) use keys::Keys;
@@ -45,6 +47,8 @@ use order::Order;
 use over::Over;
 use pane::{Inputs, Pane};
 use session::SessionAggregate;
+
+pub(crate) use pattern::PatternMatch;
 
 /// Rows on their way.
 #[derive(Clone, Debug)]
@@ -266,6 +270,14 @@ pub(crate) fn check(step: &AggregateStep, input: &Schema) -> Result<(), PlanErro
     }
 }
 
+/// Whether the columns of a pattern's partition can be told apart.
+pub(crate) fn check_pattern(step: &PatternStep) -> Result<(), PlanError> {
+    pattern::converter(step).map(drop).map_err(|error| {
+        PlanError::new(format!("MATCH_RECOGNIZE: PARTITION BY cannot compare its columns: {error}"))
+            .with_hint("CAST them to TEXT before")
+    })
+}
+
 /// Starts the operator of a step.
 pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
     match step {
@@ -281,6 +293,7 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
         Step::Order { schema } => Box::new(Order::new(schema.clone())),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
+        Step::Pattern(step) => Box::new(PatternMatch::new(Arc::clone(step))),
         Step::Aggregate(step) => match &step.placement {
             Placement::Aligned { window, shared, bound } => {
                 Box::new(WindowAggregate::new(Arc::clone(step), *window, *shared, *bound))

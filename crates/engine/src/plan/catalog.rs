@@ -18,6 +18,7 @@ use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
 use super::PlanError;
+use super::pattern::MatchRecognize;
 use super::versions::Versions;
 use super::window::WindowFunctions;
 use crate::aggregates::aggregates;
@@ -91,12 +92,15 @@ pub fn with_aggregates(mut state: SessionState) -> SessionState {
 /// The catalog in the shape that DataFusion's planner asks for.
 pub(crate) struct Provider<'a> {
     catalog: &'a Catalog,
-    relation_planners: [Arc<dyn RelationPlanner>; 2],
+    relation_planners: [Arc<dyn RelationPlanner>; 3],
 }
 
 impl<'a> Provider<'a> {
     pub(crate) fn new(catalog: &'a Catalog) -> Provider<'a> {
-        Provider { catalog, relation_planners: [Arc::new(WindowFunctions), Arc::new(Versions)] }
+        Provider {
+            catalog,
+            relation_planners: [Arc::new(WindowFunctions), Arc::new(Versions), Arc::new(MatchRecognize)],
+        }
     }
 }
 

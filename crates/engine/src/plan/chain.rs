@@ -55,6 +55,10 @@ pub(super) struct Chain {
     pub(super) judges_lateness: bool,
     /// Rows come in the order of their time.
     pub(super) in_order: bool,
+    /// Rows are matches of a pattern.
+    pub(super) matched: bool,
+    /// How far the time of a match may be behind that of those given before it.
+    pub(super) behind_us: i64,
     /// Rows are versions, of which a join takes the newest.
     pub(super) is_versioned: bool,
 }
@@ -72,6 +76,8 @@ impl Chain {
             aggregated: false,
             judges_lateness: false,
             in_order: false,
+            matched: false,
+            behind_us: 0,
             is_versioned: false,
         }
     }
@@ -113,6 +119,8 @@ impl Chain {
         self.uses_bounds = false;
         self.aggregated = false;
         self.judges_lateness |= right.judges_lateness;
+        self.matched = false;
+        self.behind_us = self.behind_us.max(right.behind_us);
         self.in_order = false;
         self.is_versioned = false;
         self

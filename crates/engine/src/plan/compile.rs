@@ -18,6 +18,7 @@ use super::chain::Chain;
 use super::join::JoinStep;
 use super::output::Output;
 use super::over::OverStep;
+use super::pattern::{PatternNode, PatternStep};
 use super::placement::{Placement, WindowStep, no_window};
 use super::versions::VersionedNode;
 use super::window::WindowNode;
@@ -69,6 +70,7 @@ pub(crate) enum Step {
     Over(Arc<OverStep>),
     Window(WindowStep),
     Aggregate(Arc<AggregateStep>),
+    Pattern(Arc<PatternStep>),
 }
 
 impl Step {
@@ -76,7 +78,9 @@ impl Step {
     pub(crate) fn has_state(&self) -> bool {
         match self {
             Step::Select { .. } | Step::Filter { .. } | Step::Project { .. } | Step::Window(_) => false,
-            Step::Order { .. } | Step::Over(_) | Step::Join(_) | Step::Aggregate(_) => true,
+            Step::Order { .. } | Step::Over(_) | Step::Join(_) | Step::Aggregate(_) | Step::Pattern(_) => {
+                true
+            }
         }
     }
 }
@@ -118,7 +122,7 @@ pub(super) fn compile(
     chain.check_complete()?;
     if allowed_lateness_us > 0 && !chain.judges_lateness {
         return Err(PlanError::new("ALLOWED LATENESS has no meaning where no row is ever late").with_hint(
-            "rows that are handed on one by one are never late; in windows, joins and OVER they can be",
+            "rows that are handed on one by one are never late; in windows, joins, patterns and OVER they can be",
         ));
     }
     let output = Output::of(plan.schema().as_arrow(), &chain.sources)?;
@@ -126,8 +130,9 @@ pub(super) fn compile(
     let ts = plan.schema().fields().iter().position(|field| field.name() == TS_COLUMN);
     let output_delay_us = match ts.and_then(|ts| chain.meanings.get(ts)) {
         Some(Meaning::Behind { behind_us }) => *behind_us,
+        _ if chain.matched => chain.behind_us,
         _ if chain.aggregated || chain.in_order => 0,
-        _ => chain.sources.iter().map(delay).max().unwrap_or_default(),
+        _ => chain.sources.iter().map(delay).max().unwrap_or_default().max(chain.behind_us),
     };
     Ok(Plan {
         sources: chain.sources,
@@ -168,6 +173,11 @@ impl Compiler<'_> {
                 let node = extension.node.as_any();
                 if let Some(node) = node.downcast_ref::<WindowNode>() {
                     return self.window(node);
+                }
+                if let Some(node) = node.downcast_ref::<PatternNode>() {
+                    let mut chain = self.chain(&node.input)?;
+                    chain.find_matches(node, &self.props)?;
+                    return Ok(chain);
                 }
                 if let Some(node) = node.downcast_ref::<VersionedNode>() {
                     return Ok(Chain { is_versioned: true, ..self.chain(&node.input)? });

@@ -6,6 +6,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::compile::{AggregateStep, Group, Step};
 use super::join::{JoinStep, Pairing, Reach};
 use super::over::{Frame, OverStep};
+use super::pattern::PatternStep;
 use super::placement::{Bounds, Placement};
 use super::window::{Aligned, WINDOW_END, WINDOW_START};
 use super::{Plan, Scan, Station};
@@ -77,6 +78,7 @@ fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<Stri
         Step::Join(step) => ("join", joined(step), names(&step.schema)),
         Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
         Step::Aggregate(step) => ("aggregate", aggregation(step), names(&step.schema)),
+        Step::Pattern(step) => ("match", pattern(step, columns), names(&step.schema)),
     }
 }
 
@@ -181,6 +183,16 @@ fn aggregation(step: &AggregateStep) -> String {
     };
     let calls = if calls.is_empty() { "nothing but the keys".to_owned() } else { calls.join(", ") };
     format!("{calls} by {}; {state}", keys.join(", "))
+}
+
+/// The pattern, how long a match may take, whose rows they are and where the search goes on.
+fn pattern(step: &PatternStep, columns: &[String]) -> String {
+    let within = step.within_us.map(|within| format!(" within {}", span(within))).unwrap_or_default();
+    let keys: Vec<&str> =
+        step.partition.iter().filter_map(|key| columns.get(*key)).map(String::as_str).collect();
+    let keys =
+        if keys.is_empty() { "all rows".to_owned() } else { format!("rows of one {}", keys.join(", ")) };
+    format!("({}){within} in {keys}; after a match {}", step.pattern, step.skip)
 }
 
 /// A length of time in the largest unit that gives a whole number.

@@ -18,6 +18,7 @@ mod join;
 mod late;
 mod output;
 mod over;
+pub(crate) mod pattern;
 mod placement;
 pub(crate) mod versions;
 pub(crate) mod window;
@@ -25,8 +26,10 @@ pub(crate) mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNode;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Projection};
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
@@ -160,14 +163,38 @@ pub(crate) fn parser_options() -> ParserOptions {
     ParserOptions { map_string_types_to_utf8view: false, collect_spans: true, ..ParserOptions::new() }
 }
 
+/// Types expressions over columns that are not those of a plan, and simplifies them.
+pub(crate) fn settle(exprs: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>, PlanError> {
+    let input = EmptyRelation { produce_one_row: false, schema: Arc::new(schema.clone()) };
+    let named = exprs.into_iter().enumerate().map(|(number, expr)| expr.alias(number.to_string()));
+    let plan = Projection::try_new(named.collect(), Arc::new(LogicalPlan::EmptyRelation(input)))?;
+    let options = options();
+    let analyzed = analyzer().execute_and_check(LogicalPlan::Projection(plan), &options, |_, _| {})?;
+    let context = OptimizerContext::new_with_config_options(Arc::new(options)).with_max_passes(3);
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(SimplifyExpressions::new())];
+    match Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})? {
+        LogicalPlan::Projection(projection) => Ok(projection.expr.into_iter().map(Expr::unalias).collect()),
+        _ => Err(PlanError::new("an expression became something else when it was simplified")),
+    }
+}
+
+fn options() -> ConfigOptions {
+    let mut options = session().config_options().as_ref().clone();
+    Deadline::within(TIME_MAX).put_into(&mut options);
+    options
+}
+
+fn analyzer() -> Analyzer {
+    let mut analyzer = Analyzer::new();
+    analyzer.rules.push(Arc::new(BoundFunctions));
+    analyzer
+}
+
 /// Types are always resolved; of the optimizer only rules that neither change what is computed per row nor assume
 /// that the input ends.
 fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
-    let mut options = session().config_options().as_ref().clone();
-    Deadline::within(TIME_MAX).put_into(&mut options);
-    let mut analyzer = Analyzer::new();
-    analyzer.rules.push(Arc::new(BoundFunctions));
-    let analyzed = analyzer.execute_and_check(plan, &options, |_, _| {})?;
+    let options = options();
+    let analyzed = analyzer().execute_and_check(plan, &options, |_, _| {})?;
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(SimplifyExpressions::new())];
     // HAVING must not become a WHERE beside SESSION, where it would change what a session is, nor hide the newest version.
     if !analyzed.exists(|node| Ok(window::is_session(node) || versions::is_versioned(node)))? {

@@ -144,6 +144,26 @@ fn errors_stand_where_the_person_wrote_them() {
 }
 
 #[test]
+fn the_watermark_of_matches_waits_for_those_that_are_decided_late() {
+    let delay = |skip: &str, pattern: &str| {
+        let text = format!(
+            "SELECT n FROM homes MATCH_RECOGNIZE (ORDER BY ts MEASURES a.n AS n {skip} PATTERN ({pattern}) DEFINE a AS n > 1, b AS n < 1)"
+        );
+        let crate::statement::Statement::Query(text) = crate::statement::parse_one(&text).unwrap() else {
+            panic!()
+        };
+        planned(&text).output_delay_us
+    };
+    let within = ") WITHIN INTERVAL '1' MINUTE DEFINE a AS n > 1, b AS n < 1) --";
+    assert_eq!(delay("", &format!("a b* ${within}")), 0);
+    assert_eq!(delay("", &format!("a b{within}")), 60_000_000);
+    assert_eq!(delay("AFTER MATCH SKIP TO NEXT ROW", &format!("a b{within}")), 0);
+    assert_eq!(delay("AFTER MATCH SKIP TO NEXT ROW", &format!("a b+{within}")), 60_000_000);
+    // Nothing bounds it: as far as the stream's own.
+    assert_eq!(delay("", "a b+"), 5_000_000);
+}
+
+#[test]
 fn lateness_belongs_to_windows() {
     let select = Select { allowed_lateness_us: 1, ..Select::bare("SELECT temp FROM homes") };
     assert!(plan(&select, &catalog()).unwrap_err().to_string().contains("ALLOWED LATENESS has no meaning"));

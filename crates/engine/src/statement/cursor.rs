@@ -191,9 +191,7 @@ impl<'a> Cursor<'a> {
         let replacements = rewrite::to_own_spelling(&self.tokens[from..self.next]);
         for Replacement { first, last, by } in replacements {
             let removed = self.token_start(from + first) - start..self.token_end(from + last) - start;
-            let begin = removed.start;
-            blank(&mut text, removed);
-            text.replace_range(begin..begin + by.len(), by);
+            overwrite(&mut text, removed, &by);
         }
         Ok((text, position(self.tokens[from].span.start)))
     }
@@ -251,8 +249,10 @@ pub(super) fn word_is(token: Option<&Token>, wanted: &str) -> bool {
     matches!(token, Some(Token::Word(word)) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }
 
-/// Overwrites a range with blanks and keeps the lines, so that everything behind it stays where it was.
-fn blank(text: &mut String, range: std::ops::Range<usize>) {
-    let blanks: String = text[range.clone()].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-    text.replace_range(range, &blanks);
+/// Overwrites a range, and the rest of it with blanks, and keeps the lines, so that everything behind it stays where it was.
+fn overwrite(text: &mut String, range: std::ops::Range<usize>, by: &str) {
+    let mut by = by.chars();
+    let mut character = |c| if c == '\n' { '\n' } else { by.next().unwrap_or(' ') };
+    let written: String = text[range.clone()].chars().map(&mut character).collect();
+    text.replace_range(range, &written);
 }

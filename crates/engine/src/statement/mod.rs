@@ -16,6 +16,8 @@ use springhouse_model::{Severity, StreamName, ValueType};
 
 pub use cursor::ParseError;
 
+pub(crate) use rewrite::WITHIN_MARK;
+
 use cursor::Cursor;
 
 /// A line and a column in the text that a person wrote, both from 1; columns count characters.

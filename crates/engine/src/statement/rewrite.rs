@@ -3,25 +3,34 @@
 //! `TABLE(TUMBLE(TABLE s, DESCRIPTOR(ts), INTERVAL '10' SECOND))` becomes `TUMBLE(s, ts, INTERVAL '10' SECOND)`
 //! by blanking out the words that are too many; no character moves, so errors keep their line and column. `PARTITION BY`
 //! and `FOR SYSTEM_TIME AS OF` become named arguments.
+//!
+//! `PATTERN (a b) WITHIN INTERVAL '10' SECOND` in MATCH_RECOGNIZE is not known to the parser. The length of time becomes the last
+//! word of the pattern, a quoted name that no variable has: `PATTERN (a b "@10000000")`.
+
+use std::borrow::Cow;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::word_is;
+use super::interval::parse_length;
 
 /// Window functions whose arguments may be written as tables and descriptors.
 const WINDOW_FUNCTIONS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
 
-/// Tokens that are blanked out, and what is written where they began: never longer than they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What the length of WITHIN is called inside of a pattern: `@` and microseconds.
+pub(crate) const WITHIN_MARK: char = '@';
+
+/// Tokens that are blanked out, and what is written into their place: never longer than they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Replacement {
     pub first: usize,
     pub last: usize,
-    pub by: &'static str,
+    pub by: Cow<'static, str>,
 }
 
 impl Replacement {
     fn blank(first: usize, last: usize) -> Replacement {
-        Replacement { first, last, by: "" }
+        Replacement { first, last, by: Cow::Borrowed("") }
     }
 }
 
@@ -38,6 +47,12 @@ pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<Replacement> {
             wrapper(tokens, at, close, &mut removed);
             arguments(tokens, at + 2, close, &mut removed);
         }
+        if word(tokens, at, "MATCH_RECOGNIZE")
+            && is(tokens, at + 1, &Token::LParen)
+            && let Some(close) = closing(tokens, at + 1)
+        {
+            removed.extend((at + 2..close).find_map(|at| within(tokens, at)));
+        }
     }
     removed.sort_unstable_by(|a, b| b.cmp(a));
     removed
@@ -53,7 +68,7 @@ fn version(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
     let is_time = word(tokens, last, "TS") && call.is_none();
     let last = call.unwrap_or(last);
     let by = if is_time { "(as_of => ts)" } else { "(as_of => other)" };
-    (is_it && last < tokens.len()).then_some(Replacement { first: at, last, by })
+    (is_it && last < tokens.len()).then_some(Replacement { first: at, last, by: Cow::Borrowed(by) })
 }
 
 /// `TABLE(` before the function and the `)` behind it.
@@ -82,7 +97,7 @@ fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut 
             removed.push(Replacement::blank(at, at));
         }
         if word(tokens, at, "PARTITION") && word(tokens, at + 1, "BY") {
-            removed.push(Replacement { first: at, last: at + 1, by: ", key =>" });
+            removed.push(Replacement { first: at, last: at + 1, by: Cow::Borrowed(", key =>") });
         }
         if word(tokens, at, "DESCRIPTOR")
             && is(tokens, at + 1, &Token::LParen)
@@ -92,6 +107,30 @@ fn arguments(tokens: &[TokenWithSpan], from: usize, close: usize, removed: &mut 
             removed.push(Replacement::blank(at + 3, at + 3));
         }
     }
+}
+
+/// `) WITHIN INTERVAL '10' SECOND` behind a pattern that begins at a token → `"@10000000")`. What has no fixed length
+/// becomes a mark without a number, which the planner refuses.
+fn within(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
+    let begins = word(tokens, at, "PATTERN") && is(tokens, at + 1, &Token::LParen);
+    let close = if begins { closing(tokens, at + 1)? } else { return None };
+    if !word(tokens, close + 1, "WITHIN") || !word(tokens, close + 2, "INTERVAL") {
+        return None;
+    }
+    let literal = close + 3;
+    let (Token::SingleQuotedString(text) | Token::Number(text, _)) = &tokens.get(literal)?.token else {
+        return None;
+    };
+    let (length, last) = match text.trim().parse::<f64>() {
+        Ok(_) => match &tokens.get(literal + 1)?.token {
+            Token::Word(unit) => (format!("{text} {}", unit.value), literal + 1),
+            _ => return None,
+        },
+        Err(_) => (text.clone(), literal),
+    };
+    // A quote right behind a name such as `b` would make a literal of bytes of both.
+    let micros = parse_length(&length).map_or_else(|_| String::new(), |micros| micros.to_string());
+    Some(Replacement { first: close, last, by: Cow::Owned(format!(" \"{WITHIN_MARK}{micros}\")")) })
 }
 
 /// The index of the parenthesis that closes the one at `open`.

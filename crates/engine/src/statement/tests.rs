@@ -102,6 +102,29 @@ fn the_spelling_of_flink_is_rewritten_in_place() {
 }
 
 #[test]
+fn within_becomes_the_last_word_of_its_pattern_at_the_same_place() {
+    let check = |sql: &str, expected: &str| {
+        let Statement::Query(text) = one(sql) else { panic!("{sql}") };
+        assert_eq!(text, expected);
+        assert_eq!(text.chars().count(), sql.chars().count());
+    };
+    check(
+        "SELECT * FROM s MATCH_RECOGNIZE (PATTERN (b) WITHIN INTERVAL '10' SECOND DEFINE b AS x)",
+        "SELECT * FROM s MATCH_RECOGNIZE (PATTERN (b \"@10000000\")                 DEFINE b AS x)",
+    );
+    // Lines stay, wherever they begin; so does what only looks like it.
+    check(
+        "SELECT * FROM s MATCH_RECOGNIZE (\nPATTERN (b\n)WITHIN\nINTERVAL '1 s'DEFINE b AS within) AS within",
+        "SELECT * FROM s MATCH_RECOGNIZE (\nPATTERN (b\n \"@1000\n000\")         DEFINE b AS within) AS within",
+    );
+    check(
+        "SELECT * FROM s MATCH_RECOGNIZE (PATTERN (b) WITHIN INTERVAL '1' MONTH DEFINE b AS x)",
+        "SELECT * FROM s MATCH_RECOGNIZE (PATTERN (b \"@\")                       DEFINE b AS x)",
+    );
+    check("SELECT within FROM pattern", "SELECT within FROM pattern");
+}
+
+#[test]
 fn errors_name_the_place_what_was_expected_and_a_way_on() {
     let cases = [
         (
@@ -170,8 +193,27 @@ fn lengths_of_time_are_read_with_their_units() {
 #[test]
 fn no_text_makes_the_parser_panic() {
     let pieces = [
-        "CREATE", "STREAM", "(", ")", "a", "INT", ",", ";", "'", "\"", "\n", "é", "TABLE(", "TUMBLE(", "AS",
-        "SELECT", "INTERVAL", "'5'",
+        "CREATE",
+        "STREAM",
+        "(",
+        ")",
+        "a",
+        "INT",
+        ",",
+        ";",
+        "'",
+        "\"",
+        "\n",
+        "é",
+        "TABLE(",
+        "TUMBLE(",
+        "AS",
+        "SELECT",
+        "INTERVAL",
+        "'5'",
+        "MATCH_RECOGNIZE(",
+        "PATTERN(",
+        "WITHIN",
     ];
     let mut seed = 7_u64;
     for _ in 0..5_000 {

@@ -10,6 +10,7 @@ mod hub;
 mod joins;
 mod manual;
 mod over;
+mod patterns;
 mod pipelines;
 mod restarts;
 mod silence;

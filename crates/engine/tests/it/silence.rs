@@ -2,7 +2,7 @@
 
 use springhouse_log::Kind;
 
-use crate::hub::{Hub, row, rows_at};
+use crate::hub::{Hub, at, row, rows_at};
 
 /// Windows of 50 ms, so that the test waits no longer for the clock than that.
 const SHORT: &str =
@@ -93,4 +93,43 @@ async fn a_silent_stream_holds_a_join_back_until_it_is_idle() {
     hub.until("the pair comes", async || hub.rows("pair_rows").len() == 3).await;
     let pair = r#"{"ts":"2026-01-01T00:00:09.500Z","device":"a","home":2,"door":7}"#;
     assert_eq!(hub.rows("pair_rows")[2], pair);
+}
+
+#[tokio::test]
+async fn a_door_that_is_left_open_is_an_alert_though_nothing_comes() {
+    let mut hub = Hub::new().await;
+    hub.sql("CREATE STREAM door (contact TEXT, WATERMARK FOR ts AS ts IDLE AFTER INTERVAL '10' MILLISECOND)")
+        .await;
+    let query = "SELECT * FROM door MATCH_RECOGNIZE (
+        PARTITION BY device ORDER BY ts
+        MEASURES opened.ts AS opened_at
+        PATTERN (opened quiet* $) WITHIN INTERVAL '50' MILLISECOND
+        DEFINE opened AS contact = 'open', quiet AS contact IS DISTINCT FROM 'closed')";
+    hub.sql(&format!("CREATE ALERT left_open AS {query}")).await;
+    let contact = |second: f64, contact: &str| format!(r#"{{"ts":{},"contact":"{contact}"}}"#, at(second));
+    hub.send("door", "front", &[contact(1.0, "open"), contact(1.02, "closed"), contact(1.03, "open")]).await;
+    hub.until("time is over", async || !hub.rows("alerts.left_open").is_empty()).await;
+    hub.settled().await;
+    let first =
+        r#"{"ts":"2026-01-01T00:00:01.080Z","device":"front","opened_at":"2026-01-01T00:00:01.030Z"}"#;
+    assert_eq!(hub.rows("alerts.left_open"), [first]);
+    // An open match goes through a restart, and its time is over after it.
+    hub.send("door", "back", &[contact(2.0, "open")]).await;
+    hub.settled().await;
+    hub.stop().await;
+    hub.start().await;
+    hub.until("time is over again", async || hub.rows("alerts.left_open").len() == 2).await;
+    hub.settled().await;
+    let second = r#"{"ts":"2026-01-01T00:00:02.050Z","device":"back","opened_at":"2026-01-01T00:00:02Z"}"#;
+    assert_eq!(hub.rows("alerts.left_open"), [first, second]);
+    // Whoever reads the log later finds the same without waiting for the clock.
+    let marks = hub.records().iter().filter(|record| record.kind == Kind::Marks).count();
+    hub.sql(&format!("CREATE PIPELINE replay INTO replayed AS {query}")).await;
+    hub.settled().await;
+    assert_eq!(hub.rows("replayed"), hub.rows("alerts.left_open"));
+    assert_eq!(hub.records().iter().filter(|record| record.kind == Kind::Marks).count(), marks);
+    let text = hub.sql("EXPLAIN PIPELINE replay").await.to_string();
+    let step = "match\t(opened quiet* $) within 50 ms in rows of one device; after a match past the last row";
+    assert!(text.contains(step), "{text}");
+    assert!(text.contains("order\tby ts; each row waits until the watermark has passed it"), "{text}");
 }

@@ -6,6 +6,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
+use springhouse_engine::history::with_patterns;
 use springhouse_engine::{BoundFunctions, with_aggregates};
 
 use crate::Options;
@@ -24,7 +25,8 @@ pub(crate) fn session(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionSta
     engine.execution.parquet.schema_force_view_types = false;
     engine.sql_parser.map_string_types_to_utf8view = false;
     engine.sql_parser.collect_spans = true;
-    let state = SessionStateBuilder::new()
+    let builder = with_patterns(SessionStateBuilder::new());
+    let state = builder
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
