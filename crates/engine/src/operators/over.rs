@@ -123,12 +123,7 @@ impl Over {
     }
 
     /// The column of a call for rows that stand where they were laid; its arguments are the columns from `first` on.
-    fn call(
-        &self,
-        call: &OverCall,
-        first: usize,
-        stands: &[Stand],
-    ) -> Result<ArrayRef, RunError> {
+    fn call(&self, call: &OverCall, first: usize, stands: &[Stand]) -> Result<ArrayRef, RunError> {
         let framed = stands.iter().map(|Stand { key, at }| {
             let series = &self.series[key];
             (series, series.frame(call.frame, *at))

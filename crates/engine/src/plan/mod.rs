@@ -14,11 +14,13 @@ mod check;
 mod compile;
 mod error;
 mod explain;
+mod fingerprint;
 mod join;
 mod late;
 mod output;
 mod over;
 mod placement;
+mod reach;
 pub(crate) mod versions;
 pub(crate) mod window;
 

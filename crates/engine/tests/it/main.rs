@@ -11,6 +11,7 @@ mod joins;
 mod manual;
 mod over;
 mod pipelines;
+mod replacements;
 mod restarts;
 mod silence;
 mod slt;
