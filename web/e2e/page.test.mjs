@@ -102,6 +102,29 @@ describe("the demo", { concurrency: false }, () => {
     const rate = page.locator("dt", { hasText: "Rate" }).locator("xpath=../dd");
     await rate.filter({ hasText: /[1-9]/ }).waitFor();
     await page.getByRole("table", { name: "Newest rows of power_5s" }).getByRole("row").nth(1).waitFor();
+    const changed =
+      "CREATE OR REPLACE PIPELINE homes_5s INTO power_5s AS\nSELECT site, window_start, avg(power) AS power, avg(power) * 1000 AS watts\nFROM TUMBLE(meter, ts, INTERVAL '5' SECOND)\nGROUP BY site, window_start";
+    const answer = await page.evaluate(
+      async (sql) =>
+        (
+          await fetch("/api/v1/pipelines", {
+            method: "POST",
+            headers: { "Content-Type": "application/json", "X-Springhouse": "1" },
+            body: JSON.stringify({ sql }),
+          })
+        ).json(),
+      changed,
+    );
+    assert.deepEqual(answer.change.keeps, ["aggregate site, window_start"]);
+    const versions = page.getByRole("region", { name: "Versions" });
+    await versions.getByText("Version 2", { exact: true }).click();
+    await versions.getByText("+ SELECT site, window_start, avg(power) AS power, avg(power) * 1000 AS watts").waitFor();
+    await versions.getByText("Version 1", { exact: true }).click();
+    await assertSound(window, "the versions of a pipeline");
+    await versions.getByRole("button", { name: "Roll back to version 1" }).click();
+    await page.getByText("Windows that are open stay whole.").waitFor();
+    await page.getByRole("button", { name: "Roll back", exact: true }).click();
+    await versions.getByText("Version 3", { exact: true }).waitFor();
     await page.getByRole("button", { name: "Delete", exact: true }).click();
     await page.getByRole("button", { name: "Delete it" }).click();
     await settled(page, "Pipelines");

@@ -13,6 +13,7 @@
 mod alerts;
 mod attempts;
 mod auth;
+mod backtest;
 mod connect;
 mod device_tokens;
 mod devices;
@@ -30,6 +31,7 @@ mod page;
 mod pipelines;
 mod preview;
 mod problem;
+mod proposal;
 mod pulse;
 mod quarantine;
 mod readings;
@@ -45,6 +47,7 @@ mod statements;
 mod streams;
 mod tail;
 mod tokens;
+mod versions;
 
 pub use auth::BELIEVED_FOR;
 pub use openapi::document;

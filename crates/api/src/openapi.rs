@@ -12,8 +12,8 @@ use crate::problem;
 use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
-    alerts, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines, preview,
-    quarantine, readings, schemas, series, sign_in, sql, streams, tail, tokens,
+    alerts, backtest, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines,
+    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tail, tokens, versions,
 };
 
 #[derive(OpenApi)]
@@ -44,8 +44,8 @@ use crate::{
         devices::list, devices::create, devices::show, devices::approve, devices::refuse,
         device_tokens::create, device_tokens::revoke, series::show, ingest::deliver,
         quarantine::list, quarantine::replay, quarantine::purge,
-        pipelines::list, pipelines::create, preview::run, pipelines::show, pipelines::delete, pipelines::status,
-        pipelines::pause, pipelines::resume,
+        pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status,
+        versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
         alerts::list, alerts::acknowledge,
     ),
     components(schemas(problem::ProblemBody, tail::TailFrame)),

@@ -1,11 +1,12 @@
-//! Pipelines and alert rules: made from a statement, watched, paused, dropped.
+//! Pipelines and alert rules: made from a statement, watched, paused, dropped. Their versions have a file of their own.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use springhouse_engine::PipelineStatus;
 use springhouse_engine::statement::Statement;
+use springhouse_engine::{Change, Outcome, PipelineStatus};
 use springhouse_meta::{PipelineEntry, PipelineKind};
 use springhouse_model::{StreamName, Timestamp};
 use utoipa::ToSchema;
@@ -132,7 +133,63 @@ pub(crate) async fn status(
     Ok(Json(find(&app, &caller, &name).await?.status))
 }
 
-async fn find(app: &App, caller: &Caller, name: &str) -> Result<PipelineView, Problem> {
+/// What a statement has done to a pipeline, or would do.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangeView {
+    /// create, replace or unchanged
+    #[schema(example = "replace")]
+    change: &'static str,
+    /// The operators that keep their state, because they and all before them compute what they did.
+    #[schema(example = json!(["aggregate device, window_start"]))]
+    keeps: Vec<String>,
+    /// The operators whose first windows hold only the rows from here on.
+    begins_empty: Vec<String>,
+    /// The operators of the version before whose open windows are given up.
+    gives_up: Vec<String>,
+    /// The same in words.
+    message: String,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> ChangeView {
+        let message = change.to_string();
+        let state = change.state;
+        ChangeView {
+            change: change.kind.as_str(),
+            keeps: state.keeps,
+            begins_empty: state.begins_empty,
+            gives_up: state.gives_up,
+            message,
+        }
+    }
+}
+
+/// A pipeline and what has been done to it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangedView {
+    #[serde(flatten)]
+    pipeline: PipelineView,
+    /// Missing when the statement had nothing to do.
+    change: Option<ChangeView>,
+}
+
+impl ChangedView {
+    /// The pipeline as it is after a statement.
+    pub(crate) async fn after(
+        app: &App,
+        caller: &Caller,
+        name: &str,
+        outcome: Outcome,
+    ) -> Result<ChangedView, Problem> {
+        let change = match outcome {
+            Outcome::Changed(change) => Some(ChangeView::from(change)),
+            _ => None,
+        };
+        Ok(ChangedView { pipeline: find(app, caller, name).await?, change })
+    }
+}
+
+pub(crate) async fn find(app: &App, caller: &Caller, name: &str) -> Result<PipelineView, Problem> {
     let entry = app.meta.pipeline(caller.tenant(), name).await?;
     let entry = entry.ok_or_else(|| Problem::not_found("pipeline", name))?;
     let statuses = app.engine.status(caller.tenant()).await;
@@ -146,20 +203,35 @@ pub(crate) struct PipelineDraft {
     #[schema(example = "CREATE ALERT hot SEVERITY critical AS SELECT ts, device, temperature FROM climate \
         WHERE temperature > 30")]
     sql: String,
+    /// Take the place of what is there, whatever the statement says about that.
+    #[serde(default)]
+    replace: bool,
+    /// Only tell what would be done.
+    #[serde(default)]
+    dry_run: bool,
 }
 
-/// Creates a pipeline or an alert rule from its statement, and starts it.
+/// Creates or replaces a pipeline or an alert rule by its statement, and starts it.
 #[utoipa::path(post, path = "/api/v1/pipelines", tag = "pipelines", request_body = PipelineDraft,
-    responses((status = 201, body = PipelineView)))]
+    responses((status = 201, body = ChangedView),
+        (status = 200, description = "What would be done (`dry_run`)", body = ChangeView)))]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
     JsonBody(draft): JsonBody<PipelineDraft>,
-) -> Result<(StatusCode, Json<PipelineView>), Problem> {
-    let statement = statements::parse_one(&draft.sql)?;
-    let name = match &statement {
-        Statement::CreatePipeline(pipeline) => pipeline.name.to_string(),
-        Statement::CreateAlert(alert) => alert.name.to_string(),
+) -> Result<Response, Problem> {
+    let mut statement = statements::parse_one(&draft.sql)?;
+    let name = match &mut statement {
+        Statement::CreatePipeline(pipeline) => {
+            pipeline.or_replace |= draft.replace;
+            pipeline.if_not_exists &= !draft.replace;
+            pipeline.name.to_string()
+        }
+        Statement::CreateAlert(alert) => {
+            alert.or_replace |= draft.replace;
+            alert.if_not_exists &= !draft.replace;
+            alert.name.to_string()
+        }
         other => {
             let detail =
                 format!("the statement is {}, expected CREATE PIPELINE or CREATE ALERT", other.verb());
@@ -167,8 +239,13 @@ pub(crate) async fn create(
                 .hint("CREATE PIPELINE name INTO stream AS SELECT …"));
         }
     };
-    statements::execute(&app, &caller, &statement).await?;
-    Ok((StatusCode::CREATED, Json(find(&app, &caller, &name).await?)))
+    if draft.dry_run {
+        let change = app.engine.foresee(caller.tenant(), &statement).await;
+        return Ok(Json(ChangeView::from(change.map_err(statements::engine_problem)?)).into_response());
+    }
+    let outcome = statements::execute(&app, &caller, &statement).await?;
+    let made = ChangedView::after(&app, &caller, &name, outcome).await?;
+    Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
 /// Stops and forgets a pipeline or an alert rule; the stream that it wrote stays.

@@ -13,9 +13,9 @@ use springhouse_policy::Scope;
 
 use crate::state::App;
 use crate::{
-    alerts, auth, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt, openapi, origin,
-    overview, page, pipelines, preview, quarantine, readings, schemas, series, sign_in, sql, streams, tail,
-    tokens,
+    alerts, auth, backtest, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt,
+    openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas, series,
+    sign_in, sql, streams, tail, tokens, versions,
 };
 
 /// What a caller needs for a route.
@@ -95,9 +95,13 @@ pub fn table() -> Vec<Route> {
         get("/api/v1/pipelines", READ, on(MethodFilter::GET, pipelines::list)),
         post("/api/v1/pipelines", WRITE, on(MethodFilter::POST, pipelines::create)),
         post("/api/v1/pipelines/preview", READ, on(MethodFilter::POST, preview::run)),
+        post("/api/v1/pipelines/plan", READ, on(MethodFilter::POST, proposal::make)),
+        post("/api/v1/pipelines/backtest", READ, on(MethodFilter::POST, backtest::run)),
         get("/api/v1/pipelines/{name}", READ, on(MethodFilter::GET, pipelines::show)),
         delete("/api/v1/pipelines/{name}", WRITE, on(MethodFilter::DELETE, pipelines::delete)),
         get("/api/v1/pipelines/{name}/status", READ, on(MethodFilter::GET, pipelines::status)),
+        get("/api/v1/pipelines/{name}/versions", READ, on(MethodFilter::GET, versions::list)),
+        post("/api/v1/pipelines/{name}/rollback", WRITE, on(MethodFilter::POST, versions::roll_back)),
         post("/api/v1/pipelines/{name}/pause", WRITE, on(MethodFilter::POST, pipelines::pause)),
         post("/api/v1/pipelines/{name}/resume", WRITE, on(MethodFilter::POST, pipelines::resume)),
 

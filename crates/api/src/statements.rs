@@ -1,5 +1,6 @@
 //! Statements on their way to the engine: parsed, allowed, carried out, and their errors with line and column.
 
+use axum::http::StatusCode;
 use springhouse_engine::statement::{self, Statement};
 use springhouse_engine::{EngineError, Outcome};
 use springhouse_policy::Scope;
@@ -14,11 +15,19 @@ const SQL_BYTES_MAX: usize = 64 * 1024;
 
 /// The one statement of a text.
 pub(crate) fn parse_one(sql: &str) -> Result<Statement, Problem> {
-    if sql.len() > SQL_BYTES_MAX {
-        let detail = format!("the statement has {} bytes, at most {SQL_BYTES_MAX} are allowed", sql.len());
-        return Err(Problem::bad_request("invalid_sql", detail));
-    }
+    check_length(sql)?;
     statement::parse_one(sql).map_err(|error| Problem::bad_request("invalid_sql", error.to_string()))
+}
+
+pub(crate) fn check_length(sql: &str) -> Result<(), Problem> {
+    match sql.len() > SQL_BYTES_MAX {
+        true => {
+            let detail =
+                format!("the statement has {} bytes, at most {SQL_BYTES_MAX} are allowed", sql.len());
+            Err(Problem::bad_request("invalid_sql", detail))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Carries out a statement that is no query.
@@ -26,7 +35,8 @@ pub(crate) async fn execute(app: &App, caller: &Caller, statement: &Statement) -
     if statement.is_change() {
         caller.require(Scope::Write)?;
     }
-    let outcome = app.engine.execute(caller.tenant(), statement).await.map_err(engine_problem)?;
+    let by = Some(caller.name.as_ref());
+    let outcome = app.engine.execute_for(caller.tenant(), by, statement).await.map_err(engine_problem)?;
     if statement.is_change() {
         tracing::info!(statement = statement.verb(), "a statement has been carried out");
     }
@@ -36,6 +46,7 @@ pub(crate) async fn execute(app: &App, caller: &Caller, statement: &Statement) -
 pub(crate) fn engine_problem(error: EngineError) -> Problem {
     match error {
         EngineError::NotFound { kind, name } => Problem::not_found(kind, name),
+        EngineError::NoVersion { .. } => Problem::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
         EngineError::Exists { .. } | EngineError::InUse { .. } | EngineError::Target { .. } => {
             Problem::conflict("conflict", error.to_string())
         }

@@ -30,7 +30,10 @@ pub use bounded::{BoundFunctions, Deadline, TimeOver};
 pub use depth::nesting;
 pub use error::RunError;
 pub use expansion::check_expansion;
-pub use hub::{Engine, EngineError, Options, Outcome, PipelineStatus, Preview, RunState, Streams};
+pub use hub::{
+    BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, Options, Outcome, PipelineStatus,
+    Preview, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState, StateChange, Streams,
+};
 pub use pipeline::{Emitted, Pipeline};
 pub use plan::{Catalog, Plan, PlanError, StreamTable, with_aggregates};
 pub use threads::{Interrupted, Task, Threads};

@@ -172,7 +172,7 @@ impl Pipeline {
     }
 
     /// The watermark that operators are told: what is allowed to be late has passed.
-    fn told(&self) -> i64 {
+    pub(crate) fn told(&self) -> i64 {
         behind(self.watermark(), self.plan.allowed_lateness_us)
     }
 

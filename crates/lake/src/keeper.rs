@@ -12,7 +12,7 @@ use springhouse_engine::Threads;
 use springhouse_log::{Kind, Log, LogError, Offset, PACE, Reader, Record};
 use springhouse_meta::{LakeFile, Meta};
 use springhouse_model::Clock;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::catalog::{Catalog, is_internal};
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub runtime: Arc<RuntimeEnv>,
     pub threads: Arc<Threads>,
     pub session: SessionState,
+    /// Those who ask for more backtests wait.
+    pub backtests: Arc<Semaphore>,
     pub state: Mutex<State>,
     /// Records before this are in the state; queries wait for it to see what was acknowledged before they came.
     pub consumed: watch::Sender<u64>,

@@ -11,13 +11,15 @@ use springhouse_engine::Threads;
 use springhouse_log::{Log, Offset};
 use springhouse_meta::Meta;
 use springhouse_model::{Clock, TenantId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::catalog::Catalog;
 use crate::keeper::Shared;
 use crate::manifest::CONSUMER;
-use crate::query::{self, QueryResult, QueryRows, RowsFilter, Series, SeriesRequest};
+use crate::query::{
+    self, Backtest, BacktestRequest, QueryResult, QueryRows, RowsFilter, Series, SeriesRequest,
+};
 use crate::state::State;
 use crate::storage::Storage;
 use crate::twin::Twin;
@@ -25,6 +27,9 @@ use crate::{LakeError, Options};
 
 /// How long a query waits for the tail to hold what was acknowledged before it; longer only when the lake is behind.
 const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Backtests that compute at the same time: each keeps a thread busy that queries want too.
+const BACKTESTS_MAX: usize = 1;
 
 /// History and last values of all streams. A cheap clone; the last one dropped stops everything without flushing.
 #[derive(Clone)]
@@ -106,6 +111,7 @@ impl Lake {
         let shared = Arc::new(Shared {
             threads: Arc::new(threads),
             session: query::session(&options, Arc::clone(&runtime)),
+            backtests: Arc::new(Semaphore::new(BACKTESTS_MAX)),
             options,
             meta,
             log,
@@ -147,6 +153,12 @@ impl Lake {
     /// As [`Lake::query`], with all rows at once.
     pub async fn query_all(&self, tenant: &TenantId, sql: &str) -> Result<QueryRows, LakeError> {
         self.query(tenant, sql).await?.collect().await
+    }
+
+    /// Runs a pipeline over the history of its source: the rows that it has written, or would have.
+    pub async fn backtest(&self, request: BacktestRequest) -> Result<Backtest, LakeError> {
+        self.catch_up().await;
+        query::backtest(&self.shared, request).await
     }
 
     /// Minimum, average and maximum of a property in equal steps of time, for a chart.

@@ -33,5 +33,8 @@ pub use catalog::{Catalog, LoadedCatalog};
 pub use error::LakeError;
 pub use lake::{Lake, Parts, Size, Stats};
 pub use options::Options;
-pub use query::{QueryResult, QueryRows, RowStream, RowsFilter, Series, SeriesRequest};
+pub use query::{
+    Backtest, BacktestPart, BacktestRequest, QueryResult, QueryRows, RowStream, RowsFilter, Series,
+    SeriesRequest,
+};
 pub use twin::{Latest, Twin};

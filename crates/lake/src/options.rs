@@ -27,6 +27,8 @@ pub struct Options {
     /// What queries may spill to the system's folder for temporary files; the disk belongs to the readings.
     pub query_spill_bytes: u64,
     pub query_time: Duration,
+    /// A backtest reads a year where a query reads a day.
+    pub backtest_time: Duration,
     /// Rows that a query may return; more are cut off and the result says so. Who shows rows sets a limit of his own;
     /// this one ends what nobody would read.
     pub query_rows_max: usize,
@@ -48,6 +50,7 @@ impl Options {
             query_memory_bytes: 512 << 20,
             query_spill_bytes: 2 << 30,
             query_time: Duration::from_secs(60),
+            backtest_time: Duration::from_secs(600),
             query_rows_max: 100_000_000,
             threads: 2,
         }

@@ -34,7 +34,7 @@ pub use devices::{Device, Devices, NewDevice, Seen};
 pub use error::MetaError;
 pub use files::{AddedFiles, LakeFile, LakeFiles};
 pub use persons::{Link, LinkPurpose, NewPerson, Person, Persons};
-pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, Pipelines};
+pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, PipelineVersion, Pipelines};
 pub use quarantine::{
     QUARANTINED_BYTES_MIN, Quarantine, QuarantineCount, QuarantineFilter, QuarantinedMessage, Trimmed,
 };

@@ -30,6 +30,8 @@ pub struct NewPipeline {
     pub into: StreamName,
     pub sql: String,
     pub state: PipelineState,
+    /// Who wrote this version, if known.
+    pub by: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,12 +41,22 @@ pub struct PipelineEntry {
     pub tenant: TenantId,
     pub name: String,
     pub kind: PipelineKind,
-    /// Counts the changes of the statement, from 1.
+    /// Counts the versions, from 1.
     pub version: u32,
     pub into: StreamName,
     pub sql: String,
     pub state: PipelineState,
     pub created_at: Timestamp,
+}
+
+/// A statement that a pipeline has or had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PipelineVersion {
+    pub version: u32,
+    pub sql: String,
+    pub created_at: Timestamp,
+    /// Who wrote it, if known.
+    pub by: Option<String>,
 }
 
 #[async_trait]
@@ -54,8 +66,21 @@ pub trait Pipelines: Send + Sync {
     async fn pipeline(&self, tenant: &TenantId, name: &str) -> Result<Option<PipelineEntry>>;
     /// Creates the pipeline; `Conflict` when the name is taken.
     async fn create_pipeline(&self, pipeline: NewPipeline) -> Result<PipelineEntry>;
-    /// Creates the pipeline or replaces the one of this name, which keeps its id; a changed statement is a new version.
+    /// Creates the pipeline or gives the one of this name another version; it keeps its id.
     async fn put_pipeline(&self, pipeline: NewPipeline) -> Result<PipelineEntry>;
+    /// The versions of a pipeline, the newest first, at most `limit`; none when it does not exist.
+    async fn pipeline_versions(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        limit: u32,
+    ) -> Result<Vec<PipelineVersion>>;
+    async fn pipeline_version(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        version: u32,
+    ) -> Result<Option<PipelineVersion>>;
     async fn set_pipeline_state(
         &self,
         tenant: &TenantId,

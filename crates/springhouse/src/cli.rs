@@ -33,7 +33,7 @@ ENVIRONMENT
 EXIT CODES
   0  done
   1  failed while working: disk, network, or a fault of the program
-  2  the command line or the configuration is wrong
+  2  the command line or the configuration is wrong; of `pipeline apply --plan`: there is something to do
   3  the data directory is in use by another hub, or was written by a newer version
   4  no hub answers at the URL
   5  the hub refused the request; its reason is printed";
@@ -71,7 +71,7 @@ pub enum Verb {
     Stream(stream::Args),
     /// Schemas of streams: show, set
     Schema(schema::Args),
-    /// Pipelines and alerts: list, create, preview, pause, resume, drop
+    /// Pipelines and alerts: list, create, preview, backtest, apply, roll back, drop
     Pipeline(pipeline::Args),
     /// Messages that did not fit: list, replay, purge
     Quarantine(quarantine::Args),

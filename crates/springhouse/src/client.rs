@@ -29,6 +29,9 @@ pub struct Client {
     token: Option<String>,
 }
 
+/// A hub works at most ten minutes on an answer, a backtest; what comes slowly may take longer than that.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(900);
+
 impl Client {
     pub fn new(connection: &Connection) -> anyhow::Result<Client> {
         let base = connection.url.trim_end_matches('/').to_owned();
@@ -42,7 +45,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(5)))
-            .timeout_global(Some(Duration::from_secs(300)))
+            .timeout_global(Some(ANSWER_TIMEOUT))
             .proxy(None)
             .build()
             .new_agent();

@@ -8,6 +8,9 @@ pub enum Failure {
     /// 2: the command line or the configuration is wrong; trying again is useless.
     #[error("{0}")]
     Usage(String),
+    /// 2 as well, of `pipeline apply --plan` alone: nothing went wrong, and there is something to do. Said already.
+    #[error("there is something to do")]
+    Pending,
     /// 3: the data directory is in use by another hub or was written by a newer version.
     #[error("{0}")]
     DataDirectory(String),
@@ -24,7 +27,7 @@ pub enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Failure::Usage(_) => 2,
+            Failure::Usage(_) | Failure::Pending => 2,
             Failure::DataDirectory(_) => 3,
             Failure::Unreachable { .. } => 4,
             Failure::Refused(_) => 5,
@@ -36,6 +39,9 @@ impl Failure {
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
+    }
+    if matches!(error.downcast_ref(), Some(Failure::Pending)) {
+        return ExitCode::from(Failure::Pending.code());
     }
     let mut text = format!("error: {error}");
     let mut last = error.to_string();

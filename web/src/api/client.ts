@@ -88,6 +88,11 @@ export const api = {
   pipelines: () => json<t.Pipeline[]>("/pipelines"),
   pipeline: (name: string) => json<t.Pipeline>(`/pipelines/${e(name)}`),
   createPipeline: (sql: string) => post<unknown>("/pipelines", { sql }),
+  versions: (name: string) => json<t.PipelineVersion[]>(`/pipelines/${e(name)}/versions`),
+  /** What a rollback would do, without doing it. */
+  foreseeRollBack: (name: string, version: number) =>
+    post<t.PipelineChange>(`/pipelines/${e(name)}/rollback`, { version, dry_run: true }),
+  rollBack: (name: string, version: number) => post<unknown>(`/pipelines/${e(name)}/rollback`, { version }),
   preview: (body: { sql: string; minutes: number; limit: number }) => post<t.Preview>("/pipelines/preview", body),
   pausePipeline: (name: string) => post<unknown>(`/pipelines/${e(name)}/pause`),
   resumePipeline: (name: string) => post<unknown>(`/pipelines/${e(name)}/resume`),

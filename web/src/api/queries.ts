@@ -28,6 +28,8 @@ export const queries = {
   device: (id: string) =>
     queryOptions({ queryKey: ["device", id], queryFn: () => api.device(id), refetchInterval: 5 * SECOND_MS }),
   pipelines: queryOptions({ queryKey: ["pipelines"], queryFn: api.pipelines, refetchInterval: 3 * SECOND_MS }),
+  versions: (name: string, present: number) =>
+    queryOptions({ queryKey: ["pipelines", name, "versions", present], queryFn: () => api.versions(name) }),
   alerts: queryOptions({ queryKey: ["alerts"], queryFn: () => api.alerts(200), refetchInterval: 5 * SECOND_MS }),
   quarantine: (filter: { stream?: string; reason?: string; device?: string }) =>
     queryOptions({

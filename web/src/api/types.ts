@@ -194,6 +194,22 @@ export interface PipelineStatus {
   busy_seconds: number;
 }
 
+export interface PipelineVersion {
+  version: number;
+  sql: string;
+  created_at: string;
+  /** The person or the token, if known. */
+  by: string | null;
+}
+export interface PipelineChange {
+  change: "create" | "replace" | "unchanged";
+  /** Operators by what becomes of their state. */
+  keeps: string[];
+  begins_empty: string[];
+  gives_up: string[];
+  message: string;
+}
+
 export interface AlertRule {
   name: string;
   severity: Severity;

@@ -21,6 +21,7 @@ import { Found } from "../ui/found";
 import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { lagText, perMinute } from "./figures";
+import { Versions } from "./versions";
 
 const route = getRouteApi("/inside/pipelines/$name");
 const ROWS_REFRESH_MS = 3000;
@@ -88,6 +89,7 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
       <Panel title="SQL" hint={`version ${pipeline.version}`}>
         <SqlText sql={pipeline.sql} />
       </Panel>
+      <Versions pipeline={pipeline} now={now} />
       <Written stream={pipeline.into} />
     </div>
   );

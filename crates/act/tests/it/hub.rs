@@ -47,6 +47,7 @@ impl Hub {
             into: "alerts.hot".parse().unwrap(),
             sql: "SELECT ts, device, room FROM oven WHERE temperature > 300".to_owned(),
             state: PipelineState::Running,
+            by: None,
         };
         self.meta.create_pipeline(rule).await.unwrap();
         self.stream(tenant, "alerts.hot").await

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod backtest;
 mod client;
 mod delivery;
 mod door;
@@ -11,6 +12,7 @@ mod mqtt;
 mod overview;
 mod pipelines;
 mod problems;
+mod proposal;
 mod quarantine;
 mod routes;
 mod slow_log;

@@ -119,6 +119,48 @@ async fn a_mistake_is_pointed_at() {
 }
 
 #[tokio::test]
+async fn a_change_says_what_keeps_its_state_and_can_be_taken_back() {
+    let house = furnished().await;
+    let tens = |select: &str| {
+        format!(
+            "CREATE OR REPLACE PIPELINE tens INTO ten AS SELECT device, window_start, {select} AS watts
+             FROM TUMBLE(meter, ts, INTERVAL '10' SECOND) GROUP BY device, window_start"
+        )
+    };
+    let made = create(&house, &tens("avg(power)")).await.expect(201);
+    assert_eq!(made["change"]["change"], "create");
+    let reader = house.with_scopes(&[Scope::Read, Scope::Write]).await;
+    let body = json!({ "sql": tens("avg(power) * 1000"), "dry_run": true });
+    let foreseen = reader.post(PIPELINES, body).await.expect(200);
+    let kept = json!(["aggregate device, window_start"]);
+    assert_eq!(
+        (&foreseen["change"], &foreseen["keeps"], &foreseen["begins_empty"]),
+        (&json!("replace"), &kept, &json!([]))
+    );
+    assert_eq!(house.admin().get("/api/v1/pipelines/tens").await.expect(200)["version"], 1);
+    let changed = create(&house, &tens("avg(power) * 1000")).await.expect(201);
+    assert_eq!((&changed["version"], &changed["change"]["keeps"]), (&json!(2), &kept));
+    let again = create(&house, &tens("avg(power)  *  1000")).await.expect(201);
+    assert_eq!((&again["version"], &again["change"]["change"]), (&json!(2), &json!("unchanged")));
+
+    let admin = house.admin();
+    let back = admin.post("/api/v1/pipelines/tens/rollback", json!({})).await.expect(200);
+    assert_eq!((&back["version"], &back["sql"]), (&json!(3), &json!(tens("avg(power)"))));
+    assert_eq!(
+        back["change"]["message"],
+        "pipeline `tens` runs as version 3 and fills `ten`; keeps the state of: aggregate device, window_start"
+    );
+    let versions = admin.get("/api/v1/pipelines/tens/versions?limit=2").await.expect(200);
+    let shown: Vec<_> =
+        versions.as_array().unwrap().iter().map(|one| (&one["version"], &one["by"])).collect();
+    assert_eq!(shown, [(&json!(3), &json!("test")), (&json!(2), &json!("test"))]);
+    admin.post("/api/v1/pipelines/tens/rollback", json!({ "version": 9 })).await.problem(404, "not_found");
+    admin.get("/api/v1/pipelines/nothing/versions").await.problem(404, "not_found");
+    let only_reads = house.with_scopes(&[Scope::Read]).await;
+    only_reads.post("/api/v1/pipelines/tens/rollback", json!({})).await.problem(403, "missing_scope");
+}
+
+#[tokio::test]
 async fn a_preview_shows_the_last_minutes_and_creates_nothing() {
     let house = furnished().await;
     house.say("a", "meter", json!([{ "power": 5 }, { "power": 50 }])).await;

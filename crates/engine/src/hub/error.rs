@@ -38,6 +38,10 @@ pub enum EngineError {
          fewer pipelines with large windows"
     )]
     StatesTooLarge { bytes: usize, all: usize, all_max: usize },
+    #[error("rows of the present version wait for the log; hint: make room on the disk and try again")]
+    Unsettled,
+    #[error("{kind} `{name}` has no version {version}; hint: SHOW VERSIONS OF PIPELINE {name}")]
+    NoVersion { kind: &'static str, name: StreamName, version: u32 },
     #[error("cannot append rows")]
     Ingest(#[from] IngestError),
     #[error("cannot read the log")]
@@ -73,6 +77,7 @@ impl EngineError {
             | EngineError::Exists { .. }
             | EngineError::InUse { .. }
             | EngineError::Target { .. }
+            | EngineError::NoVersion { .. }
             | EngineError::StateTooLarge { .. }
             | EngineError::StatesTooLarge { .. }
             | EngineError::IsQuery => ErrorClass::User,
@@ -81,9 +86,10 @@ impl EngineError {
             EngineError::Ingest(error) => error.class(),
             EngineError::Log(error) => error.class(),
             EngineError::Run(error) => error.class(),
-            EngineError::Snapshot { .. } | EngineError::Threads(_) | EngineError::Closed => {
-                ErrorClass::Environment
-            }
+            EngineError::Snapshot { .. }
+            | EngineError::Unsettled
+            | EngineError::Threads(_)
+            | EngineError::Closed => ErrorClass::Environment,
             EngineError::Record { .. } | EngineError::Interrupted => ErrorClass::Internal,
         }
     }

@@ -3,24 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use springhouse_log::Offset;
 use springhouse_meta::{
-    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewPipeline, NewStream, Origin, PipelineEntry,
-    PipelineKind, PipelineState, StreamEntry,
+    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewStream, Origin, PipelineEntry, PipelineKind,
+    PipelineState, StreamEntry,
 };
 use springhouse_model::{StreamKey, StreamName, TenantId};
 use springhouse_schema::Schema;
 
-use super::snapshot::{Folder, Header, Snapshot};
-use super::task::{late_producer, row_producer};
+use super::change::Change;
+use super::draft::{Draft, kind_name};
+use super::snapshot::Folder;
 use super::{Engine, EngineError, Shared};
-use crate::statement::{self, CreateStream, Select, Statement};
-use crate::{Catalog, Plan, PlanError, StreamTable, alert_stream, declared_schema, target};
+use crate::statement::{self, CreateStream, Statement};
+use crate::{Catalog, Plan, PlanError, StreamTable, declared_schema};
 
 /// What a statement did, in words for the person who gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done(String),
+    /// A pipeline or an alert rule runs as its statement says.
+    Changed(Change),
     /// Nothing had to be done.
     Unchanged(String),
     /// What SHOW and DESCRIBE found, one line each.
@@ -31,56 +33,9 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Done(text) | Outcome::Unchanged(text) => f.write_str(text),
+            Outcome::Changed(change) => change.fmt(f),
             Outcome::Listing(lines) => f.write_str(&lines.join("\n")),
         }
-    }
-}
-
-/// A pipeline or an alert rule that is to be.
-struct Draft {
-    kind: PipelineKind,
-    name: StreamName,
-    into: StreamName,
-    select: Select,
-    or_replace: bool,
-    if_not_exists: bool,
-    sql: String,
-}
-
-impl Draft {
-    fn of(statement: &Statement) -> Result<Option<Draft>, EngineError> {
-        Ok(match statement {
-            Statement::CreatePipeline(pipeline) => Some(Draft {
-                kind: PipelineKind::Pipeline,
-                name: pipeline.name.clone(),
-                into: pipeline.into.clone(),
-                select: pipeline.select.clone(),
-                or_replace: pipeline.or_replace,
-                if_not_exists: pipeline.if_not_exists,
-                sql: pipeline.text.clone(),
-            }),
-            Statement::CreateAlert(alert) => Some(Draft {
-                kind: PipelineKind::Alert { severity: alert.severity },
-                name: alert.name.clone(),
-                into: alert_stream(&alert.name)?,
-                select: alert.select.clone(),
-                or_replace: alert.or_replace,
-                if_not_exists: alert.if_not_exists,
-                sql: alert.text.clone(),
-            }),
-            _ => None,
-        })
-    }
-
-    fn kind_name(&self) -> &'static str {
-        kind_name(&self.kind)
-    }
-}
-
-fn kind_name(kind: &PipelineKind) -> &'static str {
-    match kind {
-        PipelineKind::Pipeline => "pipeline",
-        PipelineKind::Alert { .. } => "alert",
     }
 }
 
@@ -89,19 +44,51 @@ impl Engine {
     ///
     /// What has begun is carried out, also when whoever asked for it goes away.
     pub async fn execute(&self, tenant: &TenantId, statement: &Statement) -> Result<Outcome, EngineError> {
+        self.execute_for(tenant, None, statement).await
+    }
+
+    /// As [`Engine::execute`]; versions of pipelines remember by whom they are.
+    pub async fn execute_for(
+        &self,
+        tenant: &TenantId,
+        by: Option<&str>,
+        statement: &Statement,
+    ) -> Result<Outcome, EngineError> {
         let (engine, tenant, statement) = (self.clone(), tenant.clone(), statement.clone());
-        let work = async move { engine.carry_out(&tenant, &statement).await };
+        let by = by.map(str::to_owned);
+        let work = async move { engine.carry_out(&tenant, by, &statement).await };
         self.shared.threads.complete(work).await?
     }
 
-    async fn carry_out(&self, tenant: &TenantId, statement: &Statement) -> Result<Outcome, EngineError> {
+    /// What a CREATE PIPELINE, CREATE ALERT or ROLLBACK would do, without doing it.
+    pub async fn foresee(&self, tenant: &TenantId, statement: &Statement) -> Result<Change, EngineError> {
+        let (shared, tenant, statement) = (Arc::clone(&self.shared), tenant.clone(), statement.clone());
+        let work = async move {
+            let draft = match &statement {
+                Statement::RollbackPipeline { name, version } => {
+                    shared.older(&tenant, name, *version).await?
+                }
+                other => Draft::of(other)?
+                    .ok_or_else(|| PlanError::new(format!("{} makes no pipeline", other.verb())))?,
+            };
+            shared.foresee(&tenant, &draft).await
+        };
+        self.shared.threads.run(work).await?
+    }
+
+    async fn carry_out(
+        &self,
+        tenant: &TenantId,
+        by: Option<String>,
+        statement: &Statement,
+    ) -> Result<Outcome, EngineError> {
         let shared = &self.shared;
         let _turn = match statement.is_change() {
             true => Some(shared.turn.lock().await),
             false => None,
         };
         if let Some(draft) = Draft::of(statement)? {
-            return shared.create(tenant, draft).await;
+            return shared.create(tenant, Draft { by, ..draft }).await;
         }
         match statement {
             Statement::CreateStream(stream) => shared.create_stream(tenant, stream).await,
@@ -114,6 +101,10 @@ impl Engine {
             }
             Statement::PausePipeline { name } => shared.pause(tenant, name).await,
             Statement::ResumePipeline { name } => shared.resume(tenant, name).await,
+            Statement::RollbackPipeline { name, version } => {
+                shared.roll_back(tenant, name, *version, by).await
+            }
+            Statement::ShowVersions { name } => shared.show_versions(tenant, name).await,
             Statement::ShowStreams => {
                 // Those of the hub itself are no tables.
                 let streams = shared.streams.entries(tenant).into_iter();
@@ -182,131 +173,6 @@ impl Shared {
         }))
     }
 
-    async fn create(self: &Arc<Self>, tenant: &TenantId, draft: Draft) -> Result<Outcome, EngineError> {
-        let existing = self.meta.pipeline(tenant, draft.name.as_str()).await?;
-        if let Some(existing) = &existing {
-            let is_same_kind = kind_name(&existing.kind) == draft.kind_name();
-            if draft.if_not_exists && is_same_kind {
-                return Ok(Outcome::Unchanged(format!(
-                    "{} `{}` exists already",
-                    draft.kind_name(),
-                    draft.name
-                )));
-            }
-            if !draft.or_replace || !is_same_kind {
-                return Err(EngineError::Exists { kind: kind_name(&existing.kind), name: draft.name });
-            }
-        }
-        let plan = Arc::new(crate::plan::plan(&draft.select, &self.catalog(tenant))?);
-        self.check_flow(tenant, &draft, &plan)?;
-        self.prepare_target(tenant, &draft, &plan).await?;
-        let new = NewPipeline {
-            tenant: tenant.clone(),
-            name: draft.name.to_string(),
-            kind: draft.kind,
-            into: draft.into.clone(),
-            sql: draft.sql.clone(),
-            state: PipelineState::Running,
-        };
-        // A new pipeline reads what the log still holds; an alert rule and a changed statement begin now, because old
-        // rows would fire again or be written twice.
-        let is_new = existing.is_none();
-        let from = match (is_new, draft.kind) {
-            (true, PipelineKind::Pipeline) => self.log.head(),
-            _ => self.log.end(),
-        };
-        if let Some(running) = existing.as_ref().and_then(|existing| self.roster.stop(existing.id)) {
-            running.ended().await;
-        }
-        let entry = match is_new {
-            true => self.meta.create_pipeline(new).await?,
-            false => self.meta.put_pipeline(new).await?,
-        };
-        self.begin(&entry, &plan, from).await?;
-        self.start(entry, plan).await?;
-        let verb = if is_new { "runs" } else { "runs in its new version" };
-        Ok(Outcome::Done(format!("{} `{}` {verb} and fills `{}`", draft.kind_name(), draft.name, draft.into)))
-    }
-
-    /// Rows must not come back to where they came from.
-    fn check_flow(&self, tenant: &TenantId, draft: &Draft, plan: &Plan) -> Result<(), EngineError> {
-        let is_pipeline = matches!(draft.kind, PipelineKind::Pipeline);
-        if let Some(why) = target::reserved(&draft.into).filter(|_| is_pipeline) {
-            let why = why.to_owned();
-            return Err(EngineError::Target { name: draft.name.clone(), stream: draft.into.clone(), why });
-        }
-        for source in plan.source_names() {
-            if self.roster.reaches(tenant, &draft.into, &source, draft.name.as_str()) {
-                let why = target::comes_back(&source);
-                return Err(EngineError::Target {
-                    name: draft.name.clone(),
-                    stream: draft.into.clone(),
-                    why,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the stream for the rows, and the one for late rows, can take them.
-    async fn prepare_target(&self, tenant: &TenantId, draft: &Draft, plan: &Plan) -> Result<(), EngineError> {
-        let key = StreamKey::new(tenant.clone(), draft.into.clone());
-        self.prepare_stream(&key, draft, plan.output_schema(), plan.output_delay_us).await?;
-        if plan.judges_lateness {
-            let late = StreamKey::new(tenant.clone(), crate::late_stream(&draft.name)?);
-            self.prepare_stream(&late, draft, plan.late_schema(), plan.late_delay_us()).await?;
-        }
-        Ok(())
-    }
-
-    async fn prepare_stream(
-        &self,
-        key: &StreamKey,
-        draft: &Draft,
-        schema: &Schema,
-        delay: i64,
-    ) -> Result<(), EngineError> {
-        let refuse =
-            |why: String| EngineError::Target { name: draft.name.clone(), stream: key.name.clone(), why };
-        let pipeline = draft.name.to_string();
-        let Some(entry) = self.streams.entry(key) else {
-            let new = new_stream(key.clone(), Origin::Derived { pipeline }, schema.clone(), delay);
-            self.streams.create(new).await?;
-            return Ok(());
-        };
-        match &entry.origin {
-            Origin::Derived { pipeline: owner } if *owner != pipeline => {
-                return Err(refuse(format!("pipeline `{owner}` fills it")));
-            }
-            Origin::Inferred => return Err(refuse("devices fill it".to_owned())),
-            Origin::Derived { .. } | Origin::Declared => {}
-        }
-        let is_declared = entry.origin == Origin::Declared;
-        let wider = target::widened(&entry.schema, is_declared, schema).map_err(refuse)?;
-        if wider.fields.len() > entry.schema.fields.len() {
-            self.streams.put_schema(key, wider).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes where a version of a pipeline begins, so that it can be replayed from there.
-    async fn begin(&self, entry: &PipelineEntry, plan: &Plan, from: Offset) -> Result<(), EngineError> {
-        let numbers = |producer| self.log.last_producer(producer).map_or(0, |last| last.seq);
-        let header = Header {
-            pipeline_version: entry.version,
-            schema_versions: plan.schema_versions(),
-            offset: from.0,
-            event_times: vec![i64::MIN; plan.sources.len()],
-            rows_in: 0,
-            rows_out: numbers(row_producer(entry.id)),
-            late: numbers(late_producer(entry.id)),
-        };
-        self.hold(entry.id, from.0);
-        let folder = Folder::new(&self.options.data_dir, entry.id);
-        let snapshot = Snapshot { header, operators: Vec::new() };
-        tokio::task::spawn_blocking(move || folder.begin(&snapshot)).await.map_err(|_| EngineError::Closed)?
-    }
-
     async fn drop_pipeline(
         &self,
         tenant: &TenantId,
@@ -343,7 +209,11 @@ impl Shared {
         Ok(Outcome::Done(format!("`{name}` is paused; the log is kept for it from here on")))
     }
 
-    async fn resume(self: &Arc<Self>, tenant: &TenantId, name: &StreamName) -> Result<Outcome, EngineError> {
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        name: &StreamName,
+    ) -> Result<Outcome, EngineError> {
         let entry = self.known(tenant, name).await?;
         let plan = self.planned(&entry).await?;
         if let Some(running) = self.roster.stop(entry.id) {
@@ -380,7 +250,14 @@ impl Shared {
     /// Takes over a pipeline that meta knows, at a start.
     pub(super) async fn adopt(self: &Arc<Self>, entry: PipelineEntry) {
         let folder = Folder::new(&self.options.data_dir, entry.id);
-        let kept = tokio::task::spawn_blocking(move || folder.oldest_needed()).await;
+        let version = entry.version;
+        let kept = tokio::task::spawn_blocking(move || {
+            if let Err(error) = folder.keep_only(version) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an old snapshot stays behind");
+            }
+            folder.oldest_needed()
+        });
+        let kept = kept.await;
         if let Ok(Ok(Some(offset))) = kept {
             self.hold(entry.id, offset);
         }
@@ -432,7 +309,7 @@ impl Shared {
     }
 }
 
-fn new_stream(key: StreamKey, origin: Origin, schema: Schema, delay: i64) -> NewStream {
+pub(super) fn new_stream(key: StreamKey, origin: Origin, schema: Schema, delay: i64) -> NewStream {
     NewStream {
         key,
         state: Approval::Approved,

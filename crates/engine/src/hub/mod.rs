@@ -3,17 +3,25 @@
 //! What pipelines exist is written in meta, what they read and write goes through the log, and what they remember is in
 //! snapshots; a pipeline that fails stops alone.
 
+mod backtest;
 mod budget;
+mod change;
+mod create;
+mod draft;
 mod error;
 mod execute;
 mod explain;
 mod preview;
+mod proposal;
+mod replace;
 mod roster;
 mod silence;
 mod snapshot;
 mod status;
 mod streams;
+mod targets;
 mod task;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,9 +31,12 @@ use springhouse_log::Log;
 use springhouse_meta::{Meta, PipelineEntry};
 use springhouse_model::{StreamKey, StreamName, TenantId};
 
+pub use backtest::{BacktestOf, BacktestPlan};
+pub use change::{Change, ChangeKind, StateChange};
 pub use error::EngineError;
 pub use execute::Outcome;
 pub use preview::Preview;
+pub use proposal::{Proposal, ProposedDrop, ProposedError, ProposedStep};
 pub use status::{PipelineStatus, RunState};
 pub use streams::Streams;
 

@@ -41,21 +41,26 @@ impl Engine {
         minutes: u32,
         limit: usize,
     ) -> Result<Preview, EngineError> {
-        let select = match statement::parse_one(sql).map_err(PlanError::from)? {
-            Statement::CreatePipeline(pipeline) => pipeline.select,
-            Statement::CreateAlert(alert) => alert.select,
-            Statement::Query(text) => Select::bare(text),
-            other => {
-                let error = PlanError::new(format!("{} has no rows to preview", other.verb()));
-                return Err(error.with_hint("SELECT, CREATE PIPELINE and CREATE ALERT have").into());
-            }
-        };
+        let select = select_of(sql, "preview")?;
         let _place = self.shared.previews.acquire().await.map_err(|_| EngineError::Closed)?;
         let (shared, tenant) = (Arc::clone(&self.shared), tenant.clone());
         let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(minutes));
         let work = async move { shared.preview(&tenant, &select, since, limit).await };
         // Ends when whoever asked goes away.
         self.shared.threads.run(work).await?
+    }
+}
+
+/// The query of a statement that makes a pipeline, or the one that a text is.
+pub(super) fn select_of(sql: &str, to_do: &str) -> Result<Select, EngineError> {
+    match statement::parse_one(sql).map_err(PlanError::from)? {
+        Statement::CreatePipeline(pipeline) => Ok(pipeline.select),
+        Statement::CreateAlert(alert) => Ok(alert.select),
+        Statement::Query(text) => Ok(Select::bare(text)),
+        other => {
+            let error = PlanError::new(format!("{} has no rows to {to_do}", other.verb()));
+            Err(error.with_hint("SELECT, CREATE PIPELINE and CREATE ALERT have").into())
+        }
     }
 }
 

@@ -121,7 +121,12 @@ impl Roster {
         target::reaches(&edges, from, stream)
     }
 
-    fn fail(&self, id: u64, reason: String) {
+    pub(crate) fn is_running(&self, id: u64) -> bool {
+        let members = self.members.lock();
+        members.get(&id).is_some_and(|member| member.running.is_some() && member.state == RunState::Running)
+    }
+
+    pub(crate) fn fail(&self, id: u64, reason: String) {
         if let Some(member) = self.members.lock().get_mut(&id) {
             member.state = RunState::Failed;
             member.error = Some(reason);

@@ -44,6 +44,9 @@ pub(crate) struct Header {
     /// Rows given so far, which is the number of the next one.
     pub(crate) rows_out: u64,
     pub(crate) late: u64,
+    /// What each operator with a state computes, in the order of the states. Empty before this was written down.
+    #[serde(default)]
+    pub(crate) fingerprints: Vec<String>,
 }
 
 impl Snapshot {
@@ -131,10 +134,33 @@ impl Folder {
         Ok(oldest.map_or(snapshot.header.offset, |oldest| oldest.header.offset.min(snapshot.header.offset)))
     }
 
-    /// Begins anew: what was there belongs to an earlier version.
+    /// Writes down with what another version would begin, beside the snapshots of the version that is: which of the two
+    /// counts is decided by the version that meta names.
+    pub(crate) fn prepare(&self, snapshot: &Snapshot, present: u32) -> Result<(), EngineError> {
+        self.keep_only(present)?;
+        let number = self.numbers()?.last().map_or(1, |last| last + 1);
+        self.write_as(number, snapshot)
+    }
+
+    /// The version of this snapshot has begun; those of others are of no use any more.
     pub(crate) fn begin(&self, snapshot: &Snapshot) -> Result<(), EngineError> {
-        self.remove()?;
-        self.write_as(0, snapshot)
+        self.write_as(0, snapshot)?;
+        self.keep_only(snapshot.header.pipeline_version)
+    }
+
+    /// Removes the snapshots of other versions: of earlier ones, and of one that was prepared and never began.
+    pub(crate) fn keep_only(&self, version: u32) -> Result<(), EngineError> {
+        for number in self.numbers()? {
+            if self.read(number).is_ok_and(|found| found.header.pipeline_version != version) {
+                let path = self.file(number);
+                fs::remove_file(&path).map_err(|source| EngineError::Snapshot {
+                    doing: "remove",
+                    path,
+                    source,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// The snapshots of a version that can be read, the newest first, and why others could not.
@@ -219,6 +245,7 @@ mod tests {
             rows_in: 1,
             rows_out: 2,
             late: 3,
+            fingerprints: vec!["read homes".to_owned()],
         };
         Snapshot { header, operators: vec![vec![1, 2, 3], vec![]] }
     }
@@ -251,6 +278,41 @@ mod tests {
         assert_eq!(folder.write(&snapshot(10)).unwrap(), 10);
         assert_eq!(folder.write(&snapshot(20)).unwrap(), 10);
         assert_eq!(folder.write(&snapshot(30)).unwrap(), 20);
+    }
+
+    fn of_version(pipeline_version: u32, offset: u64) -> Snapshot {
+        let snapshot = snapshot(offset);
+        Snapshot { header: Header { pipeline_version, ..snapshot.header }, ..snapshot }
+    }
+
+    /// A hub that is killed between any two steps of a change finds, at its next start, snapshots of the version that
+    /// meta names, and those alone.
+    #[test]
+    fn each_step_of_a_change_leaves_snapshots_for_the_version_that_counts() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = Folder::new(data.path(), 7);
+        let offsets = |version: u32| -> Vec<u64> {
+            let found = folder.candidates(version).unwrap().0;
+            found.iter().map(|snapshot| snapshot.header.offset).collect()
+        };
+        folder.begin(&of_version(1, 0)).unwrap();
+        folder.write(&of_version(1, 10)).unwrap();
+        // Prepared, and killed before meta names version 2: version 1 goes on.
+        folder.prepare(&of_version(2, 10), 1).unwrap();
+        folder.keep_only(1).unwrap();
+        assert_eq!((offsets(1), offsets(2)), (vec![10, 0], vec![]));
+        folder.write(&of_version(1, 20)).unwrap();
+        // Prepared twice, because the first attempt failed: what was prepared first does not count.
+        folder.prepare(&of_version(2, 20), 1).unwrap();
+        folder.prepare(&of_version(2, 21), 1).unwrap();
+        // Meta names version 2, and killed before version 2 has begun.
+        assert_eq!((offsets(1), offsets(2)), (vec![20, 10, 0], vec![21]));
+        // Killed between the two halves of the beginning.
+        folder.write_as(0, &of_version(2, 21)).unwrap();
+        assert_eq!((offsets(1), offsets(2)), (vec![20, 10], vec![21, 21]));
+        folder.begin(&of_version(2, 21)).unwrap();
+        assert_eq!((offsets(1), offsets(2)), (vec![], vec![21, 21]));
+        assert_eq!(folder.oldest_needed().unwrap(), Some(21));
     }
 
     #[test]

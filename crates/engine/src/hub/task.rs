@@ -98,7 +98,7 @@ fn by_time(batch: RecordBatch) -> Result<RecordBatch, RunError> {
 }
 
 /// A pipeline as the snapshot left it. The first snapshot is taken before there is any state.
-fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline, RunError> {
+pub(super) fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline, RunError> {
     let mut pipeline = plan.start();
     if !snapshot.operators.is_empty() || snapshot.header.event_times.iter().any(|time| *time != i64::MIN) {
         pipeline.restore(&snapshot.state())?;
@@ -169,6 +169,7 @@ impl Task {
             rows_in: 0,
             rows_out,
             late,
+            fingerprints: Vec::new(),
         };
         let pipeline = work.plan.start();
         let mut task = Task::new(work, pipeline, &header);
@@ -394,20 +395,52 @@ impl Task {
             || (moved && since >= SNAPSHOT_IDLE)
     }
 
-    async fn snapshot(&mut self) -> Result<(), EngineError> {
+    /// Goes on until the log holds no row that is not made yet, and no further; for one that does not run. What has
+    /// stopped in the middle has written rows that its last snapshot does not know.
+    pub(crate) async fn settle(mut self) -> Result<Snapshot, EngineError> {
+        let mut stop = self.work.stop.clone();
+        let written = |producer| self.work.log.last_producer(producer).map_or(0, |last| last.seq);
+        let id = self.work.entry.id;
+        let (rows, late) = (written(row_producer(id)), written(late_producer(id)));
+        while self.next_row < rows || self.next_late < late {
+            let records = self.reader.next_ready(READ_BYTES).await?;
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                let next = record.next_offset();
+                self.take(vec![record]).await?;
+                if !self.deliver(&mut stop).await? {
+                    return Err(EngineError::Unsettled);
+                }
+                if self.next_row >= rows && self.next_late >= late {
+                    self.reader.seek(next);
+                    break;
+                }
+            }
+        }
+        self.state()
+    }
+
+    /// Everything that is needed to go on from here.
+    fn state(&mut self) -> Result<Snapshot, EngineError> {
         let state = self.pipeline.snapshot()?;
-        let snapshot = Snapshot {
-            header: Header {
-                pipeline_version: self.work.entry.version,
-                schema_versions: self.work.plan.schema_versions(),
-                offset: self.reader.position().0,
-                event_times: state.event_times,
-                rows_in: self.rows_in,
-                rows_out: self.next_row,
-                late: self.next_late,
-            },
-            operators: state.operators,
+        let steps = self.work.plan.stateful_steps().map_err(RunError::from)?;
+        let header = Header {
+            pipeline_version: self.work.entry.version,
+            schema_versions: self.work.plan.schema_versions(),
+            offset: self.reader.position().0,
+            event_times: state.event_times,
+            rows_in: self.rows_in,
+            rows_out: self.next_row,
+            late: self.next_late,
+            fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
         };
+        Ok(Snapshot { header, operators: state.operators })
+    }
+
+    async fn snapshot(&mut self) -> Result<(), EngineError> {
+        let snapshot = self.state()?;
         // Pipelines have threads of their own; the others move to another one meanwhile. A task that is ended here ends
         // after the write, not beside it.
         match tokio::task::block_in_place(|| self.work.folder.write(&snapshot)) {

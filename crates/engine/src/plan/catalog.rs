@@ -47,6 +47,10 @@ impl Catalog {
         self.streams.insert(table.name.clone(), table);
     }
 
+    pub(crate) fn remove(&mut self, name: &StreamName) {
+        self.streams.remove(name);
+    }
+
     pub fn stream(&self, name: &str) -> Option<&StreamTable> {
         self.streams.get(name)
     }

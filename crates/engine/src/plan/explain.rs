@@ -166,13 +166,34 @@ fn windows(window: Aligned) -> String {
     }
 }
 
-fn aggregation(step: &AggregateStep) -> String {
-    let keys = step.groups.iter().map(|group| match group {
+/// A step with state in a few words: `aggregate device, window_start`.
+pub(super) fn short_name(step: &Step) -> String {
+    match step {
+        Step::Aggregate(step) => format!("aggregate {}", group_names(step).join(", ")),
+        Step::Join(step) => {
+            let keys: Vec<String> = step.keys[0].exprs().iter().map(|key| text(key.as_ref())).collect();
+            format!("join {}", keys.join(", ")).trim_end().to_owned()
+        }
+        Step::Over(step) => {
+            let keys: Vec<String> = step.keys.exprs().iter().map(|key| text(key.as_ref())).collect();
+            format!("over {}", keys.join(", ")).trim_end().to_owned()
+        }
+        other => explained(other, &[]).0.to_owned(),
+    }
+}
+
+/// What an aggregation groups by.
+fn group_names(step: &AggregateStep) -> Vec<String> {
+    let names = step.groups.iter().map(|group| match group {
         Group::WindowStart => WINDOW_START.to_owned(),
         Group::WindowEnd => WINDOW_END.to_owned(),
         Group::Key(expr) => text(expr.as_ref()),
     });
-    let keys: Vec<String> = keys.collect();
+    names.collect()
+}
+
+fn aggregation(step: &AggregateStep) -> String {
+    let keys = group_names(step);
     let calls: Vec<String> = step.aggregates.iter().map(|call| as_written(call.function.name())).collect();
     let state = match &step.placement {
         Placement::Aligned { window, shared: true, .. } => {

@@ -14,12 +14,14 @@ mod check;
 mod compile;
 mod error;
 mod explain;
+mod fingerprint;
 mod join;
 mod late;
 mod output;
 mod over;
 pub(crate) mod pattern;
 mod placement;
+mod reach;
 pub(crate) mod versions;
 pub(crate) mod window;
 

@@ -143,6 +143,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A whole number from 1.
+    pub(super) fn number(&mut self, expected: &str) -> Result<u32, ParseError> {
+        let number = match self.peek() {
+            Some(Token::Number(digits, _)) => digits.parse().ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        self.next += usize::from(number.is_some());
+        number.ok_or_else(|| self.expected(expected, None))
+    }
+
     /// A stream's name, with its parts: `hourly.late`.
     pub(super) fn stream_name(&mut self, expected: &str) -> Result<StreamName, ParseError> {
         let start = self.mark();

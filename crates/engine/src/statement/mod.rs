@@ -8,6 +8,7 @@
 mod create;
 mod cursor;
 mod interval;
+mod likeness;
 mod rewrite;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::fmt;
 use springhouse_model::{Severity, StreamName, ValueType};
 
 pub use cursor::ParseError;
+pub use likeness::is_same;
 
 pub(crate) use rewrite::WITHIN_MARK;
 
@@ -69,9 +71,18 @@ pub enum Statement {
     ResumePipeline {
         name: StreamName,
     },
+    /// Makes the statement of an older version the present one; without a number, that of the version before.
+    RollbackPipeline {
+        name: StreamName,
+        version: Option<u32>,
+    },
     ShowStreams,
     ShowPipelines,
     ShowAlerts,
+    /// Of a pipeline or an alert.
+    ShowVersions {
+        name: StreamName,
+    },
     Describe {
         name: StreamName,
     },
@@ -92,6 +103,7 @@ impl Statement {
             Statement::ShowStreams
                 | Statement::ShowPipelines
                 | Statement::ShowAlerts
+                | Statement::ShowVersions { .. }
                 | Statement::Describe { .. }
                 | Statement::Explain { .. }
                 | Statement::Query(_)
@@ -109,9 +121,11 @@ impl Statement {
             Statement::DropAlert { .. } => "DROP ALERT",
             Statement::PausePipeline { .. } => "PAUSE PIPELINE",
             Statement::ResumePipeline { .. } => "RESUME PIPELINE",
+            Statement::RollbackPipeline { .. } => "ROLLBACK PIPELINE",
             Statement::ShowStreams => "SHOW STREAMS",
             Statement::ShowPipelines => "SHOW PIPELINES",
             Statement::ShowAlerts => "SHOW ALERTS",
+            Statement::ShowVersions { .. } => "SHOW VERSIONS",
             Statement::Describe { .. } => "DESCRIBE",
             Statement::Explain { .. } => "EXPLAIN PIPELINE",
             Statement::Query(_) => "SELECT",
@@ -252,10 +266,23 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             pipeline_word(cursor)?;
             Ok(Statement::ResumePipeline { name: cursor.stream_name("the pipeline's name")? })
         }
+        "ROLLBACK" => {
+            pipeline_word(cursor)?;
+            let name = cursor.stream_name("the pipeline's name")?;
+            let version = match cursor.take_words(&["TO", "VERSION"])? {
+                true => Some(cursor.number("the number of a version")?),
+                false => None,
+            };
+            Ok(Statement::RollbackPipeline { name, version })
+        }
+        "SHOW" if cursor.take_words(&["VERSIONS", "OF"])? => {
+            pipeline_word(cursor)?;
+            Ok(Statement::ShowVersions { name: cursor.stream_name("the pipeline's name")? })
+        }
         "SHOW" if cursor.take_word("STREAMS") || cursor.take_word("TABLES") => Ok(Statement::ShowStreams),
         "SHOW" if cursor.take_word("PIPELINES") => Ok(Statement::ShowPipelines),
         "SHOW" if cursor.take_word("ALERTS") => Ok(Statement::ShowAlerts),
-        "SHOW" => Err(cursor.expected("STREAMS, PIPELINES or ALERTS", None)),
+        "SHOW" => Err(cursor.expected("STREAMS, PIPELINES, ALERTS or VERSIONS OF", None)),
         "DESCRIBE" | "DESC" => {
             let _ = cursor.take_word("STREAM") || cursor.take_word("PIPELINE") || cursor.take_word("ALERT");
             Ok(Statement::Describe { name: cursor.stream_name("a stream's or pipeline's name")? })
@@ -274,7 +301,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
 }
 
-const KNOWN: &str = "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
+const KNOWN: &str = "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, ROLLBACK, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
 
 fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
     match cursor.take_word("PIPELINE") || cursor.take_word("ALERT") {

@@ -68,7 +68,11 @@ fn short_statements_are_known() {
     assert_eq!(one("SHOW ALERTS"), Statement::ShowAlerts);
     assert_eq!(one("DESCRIBE a"), Statement::Describe { name: name.clone() });
     assert_eq!(one("EXPLAIN PIPELINE a"), Statement::Explain { name: name.clone() });
-    assert_eq!(one("explain alert a"), Statement::Explain { name });
+    assert_eq!(one("explain alert a"), Statement::Explain { name: name.clone() });
+    assert_eq!(one("SHOW VERSIONS OF PIPELINE a"), Statement::ShowVersions { name: name.clone() });
+    let rollback = |version| Statement::RollbackPipeline { name: name.clone(), version };
+    assert_eq!(one("ROLLBACK ALERT a"), rollback(None));
+    assert_eq!(one("rollback pipeline a to version 12;"), rollback(Some(12)));
     assert_eq!(one("EXPLAIN SELECT 1"), Statement::Query("EXPLAIN SELECT 1".to_owned()));
     assert_eq!(one("select 1;"), Statement::Query("select 1".into()));
 }

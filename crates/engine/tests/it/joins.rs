@@ -109,8 +109,8 @@ fn query(setting: &Setting) -> String {
     )
 }
 
-/// The rows, ordered by time where that is settled, and the late rows.
-fn model(setting: &Setting) -> (Vec<(i64, String)>, Vec<String>) {
+/// The rows of both sides that are on time, and the late rows: a row is late when it is behind the lesser watermark.
+fn judged(setting: &Setting) -> ([Vec<&Reading>; 2], Vec<String>) {
     let mut largest: [Option<i64>; 2] = [None; 2];
     let mut on_time: [Vec<&Reading>; 2] = Default::default();
     let mut late = Vec::new();
@@ -135,18 +135,25 @@ fn model(setting: &Setting) -> (Vec<(i64, String)>, Vec<String>) {
             _ => on_time[side].push(reading),
         }
     }
-    let [left, right] = on_time;
+    (on_time, late)
+}
+
+/// The row of a pair, or of one that is alone.
+fn shown(a: Option<&Reading>, b: Option<&Reading>) -> String {
+    let key = a.and_then(|a| a.key).map_or("null".to_owned(), |key| format!(r#""d{key}""#));
+    let of = |row: Option<&Reading>| match row {
+        Some(row) => (time(row.at_ms), row.n.to_string()),
+        None => ("null".to_owned(), "null".to_owned()),
+    };
+    let ((at, an), (bt, bn)) = (of(a), of(b));
+    format!(r#"{{"da":{key},"at":{at},"an":{an},"bt":{bt},"bn":{bn}}}"#)
+}
+
+/// The rows with their times, in no order, and the late rows.
+fn model(setting: &Setting) -> (Vec<(i64, String)>, Vec<String>) {
+    let ([left, right], late) = judged(setting);
     let holds = |a: &Reading, b: &Reading| {
         a.key.is_some() && a.key == b.key && (!setting.has_condition || (a.n + b.n) % 3 != 0)
-    };
-    let shown = |a: Option<&Reading>, b: Option<&Reading>| {
-        let key = a.and_then(|a| a.key).map_or("null".to_owned(), |key| format!(r#""d{key}""#));
-        let of = |row: Option<&Reading>| match row {
-            Some(row) => (time(row.at_ms), row.n.to_string()),
-            None => ("null".to_owned(), "null".to_owned()),
-        };
-        let ((at, an), (bt, bn)) = (of(a), of(b));
-        format!(r#"{{"da":{key},"at":{at},"an":{an},"bt":{bt},"bn":{bn}}}"#)
     };
     let mut rows = Vec::new();
     if setting.kind == Kind::AsOf {

@@ -12,6 +12,7 @@ mod manual;
 mod over;
 mod patterns;
 mod pipelines;
+mod replacements;
 mod restarts;
 mod silence;
 mod slt;

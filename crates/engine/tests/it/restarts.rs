@@ -44,7 +44,7 @@ fn twin(stream: &str, suffix: &str) -> String {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         match entry.file_type().unwrap().is_dir() {

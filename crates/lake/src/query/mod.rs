@@ -3,6 +3,7 @@
 //! What a tenant can ask for is decided by which tables exist for him ([`tables`]); a table is a scan over the tail and
 //! the files that the manifest does not rule out ([`scan`]).
 
+mod backtest;
 mod devices;
 mod kept;
 mod recent;
@@ -14,6 +15,7 @@ mod statement;
 mod tables;
 mod time_limit;
 
+pub(crate) use backtest::backtest;
 pub(crate) use kept::Kept;
 pub(crate) use recent::recent;
 pub(crate) use run::start;
@@ -21,6 +23,7 @@ pub(crate) use scan::{device_time_order, files_plan, store_url};
 pub(crate) use series::series;
 pub(crate) use session::session;
 
+pub use backtest::{Backtest, BacktestPart, BacktestRequest};
 pub use recent::RowsFilter;
 pub use run::{QueryResult, QueryRows, RowStream};
 pub use series::{Series, SeriesRequest};

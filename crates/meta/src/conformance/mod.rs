@@ -23,7 +23,7 @@ pub use progress::{
     quarantine_is_listed_marked_and_purged,
 };
 pub use things::{
-    devices_are_registered_once_and_seen_forward, ids_are_never_given_twice, pipelines_count_their_versions,
+    devices_are_registered_once_and_seen_forward, ids_are_never_given_twice, pipelines_keep_their_versions,
     schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
 };
 
@@ -74,6 +74,7 @@ fn new_pipeline(tenant: &TenantId, name: &str, sql: &str) -> NewPipeline {
         into: name.parse().expect("a stream's name"),
         sql: sql.to_owned(),
         state: PipelineState::Running,
+        by: None,
     }
 }
 
@@ -134,6 +135,8 @@ pub async fn tenants_do_not_meet(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) 
     assert!(meta.device(&ours, &device).await?.is_none());
     assert!(meta.set_device_state(&ours, &device, Approval::Refused).await.is_err());
     assert!(meta.pipelines(Some(&ours)).await?.is_empty());
+    assert!(meta.pipeline_versions(&ours, "hourly", 9).await?.is_empty());
+    assert!(meta.pipeline_version(&ours, "hourly", 1).await?.is_none());
     assert!(!meta.drop_pipeline(&ours, "hourly").await?);
     assert!(meta.set_pipeline_state(&ours, "hourly", PipelineState::Paused).await.is_err());
     let everything = QuarantineFilter::default();

@@ -6,7 +6,7 @@ use springhouse_model::{ManualClock, ValueType};
 use springhouse_schema::{Field, Schema};
 
 use super::{START, key, new_device, new_pipeline, new_stream, tenant};
-use crate::{Approval, Meta, MetaError, NewDevice, Origin, PipelineState, Result, Seen};
+use crate::{Approval, Meta, MetaError, NewDevice, NewPipeline, Origin, PipelineState, Result, Seen};
 
 pub async fn streams_are_created_once(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
     let key = key(&tenant("main"), "meter");
@@ -94,16 +94,32 @@ pub async fn devices_are_registered_once_and_seen_forward(
     Ok(())
 }
 
-pub async fn pipelines_count_their_versions(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
+pub async fn pipelines_keep_their_versions(meta: Arc<dyn Meta>, clock: Arc<ManualClock>) -> Result<()> {
     let tenant = tenant("main");
     let created = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?;
     let taken = meta.create_pipeline(new_pipeline(&tenant, "hourly", "SELECT 2")).await;
     assert!(matches!(taken, Err(MetaError::Conflict { .. })));
 
-    let same = meta.put_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?;
-    assert_eq!((same.id, same.version), (created.id, 1));
-    let changed = meta.put_pipeline(new_pipeline(&tenant, "hourly", "SELECT 2")).await?;
+    clock.advance_micros(5);
+    let by_ada = |sql| NewPipeline { by: Some("ada".to_owned()), ..new_pipeline(&tenant, "hourly", sql) };
+    let changed = meta.put_pipeline(by_ada("SELECT 2")).await?;
     assert_eq!((changed.id, changed.version, changed.sql.as_str()), (created.id, 2, "SELECT 2"));
+    let again = meta.put_pipeline(new_pipeline(&tenant, "hourly", "SELECT 1")).await?;
+    assert_eq!((again.id, again.version), (created.id, 3), "an old statement is another version");
+
+    let versions = meta.pipeline_versions(&tenant, "hourly", 9).await?;
+    let shown: Vec<_> = versions.iter().map(|version| (version.version, version.sql.as_str())).collect();
+    assert_eq!(shown, [(3, "SELECT 1"), (2, "SELECT 2"), (1, "SELECT 1")]);
+    assert_eq!((versions[1].by.as_deref(), versions[2].by.as_deref()), (Some("ada"), None));
+    assert_eq!((versions[1].created_at, versions[2].created_at), (START.plus_micros(5), START));
+    assert_eq!(meta.pipeline_versions(&tenant, "hourly", 2).await?, versions[..2]);
+    assert_eq!(meta.pipeline_version(&tenant, "hourly", 2).await?.as_ref(), Some(&versions[1]));
+    assert_eq!(meta.pipeline_version(&tenant, "hourly", 4).await?, None);
+
+    meta.create_pipeline(new_pipeline(&tenant, "short", "SELECT 1")).await?;
+    assert_eq!(meta.pipeline_versions(&tenant, "short", 9).await?.len(), 1);
+    assert!(meta.drop_pipeline(&tenant, "short").await?);
+    assert!(meta.pipeline_versions(&tenant, "short", 9).await?.is_empty());
 
     let failed = PipelineState::Failed { reason: "column `x` does not exist".to_owned() };
     meta.set_pipeline_state(&tenant, "hourly", failed.clone()).await?;

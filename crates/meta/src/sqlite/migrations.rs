@@ -8,7 +8,10 @@ use sqlx::{Row, SqliteConnection};
 use super::database;
 use crate::{MetaError, Result};
 
-const LAYOUTS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+const LAYOUTS: [&str; 2] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_pipeline_versions.sql"),
+];
 const KNOWN: i64 = LAYOUTS.len() as i64;
 
 /// Brings the database to the latest layout in one transaction; of two processes one does it, the other finds it done.

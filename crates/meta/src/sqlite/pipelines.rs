@@ -5,9 +5,9 @@ use springhouse_model::{TenantId, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
-use super::rows::{Columns, next_id, to_json};
+use super::rows::{Columns, next_id, to_json, to_signed};
 use super::{Durability, SqliteMeta, database};
-use crate::{MetaError, NewPipeline, PipelineEntry, PipelineState, Pipelines, Result};
+use crate::{MetaError, NewPipeline, PipelineEntry, PipelineState, PipelineVersion, Pipelines, Result};
 
 #[async_trait]
 impl Pipelines for SqliteMeta {
@@ -42,7 +42,7 @@ impl Pipelines for SqliteMeta {
         let entry = match find(write.sql(), &new.tenant, &new.name).await? {
             None => insert(write.sql(), new, self.now()).await?,
             Some(existing) => {
-                let version = existing.version + u32::from(existing.sql != new.sql);
+                let version = existing.version.saturating_add(1);
                 sqlx::query(
                     "UPDATE pipelines SET kind = $2, version = $3, into_stream = $4, statement = $5, state = $6
                      WHERE id = $1",
@@ -56,11 +56,53 @@ impl Pipelines for SqliteMeta {
                 .execute(write.sql())
                 .await
                 .map_err(database("replace a pipeline"))?;
-                find_existing(write.sql(), &new.tenant, &new.name).await?
+                let entry = find_existing(write.sql(), &new.tenant, &new.name).await?;
+                note_version(write.sql(), &entry, self.now(), new.by.as_deref()).await?;
+                entry
             }
         };
         write.commit().await?;
         Ok(entry)
+    }
+
+    async fn pipeline_versions(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        limit: u32,
+    ) -> Result<Vec<PipelineVersion>> {
+        sqlx::query(
+            "SELECT v.* FROM pipeline_versions v JOIN pipelines p ON p.id = v.pipeline_id
+             WHERE p.tenant = $1 AND p.name = $2 ORDER BY v.version DESC LIMIT $3",
+        )
+        .bind(tenant.as_str())
+        .bind(name)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(database("list the versions of a pipeline"))?
+        .iter()
+        .map(version)
+        .collect()
+    }
+
+    async fn pipeline_version(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        number: u32,
+    ) -> Result<Option<PipelineVersion>> {
+        let row = sqlx::query(
+            "SELECT v.* FROM pipeline_versions v JOIN pipelines p ON p.id = v.pipeline_id
+             WHERE p.tenant = $1 AND p.name = $2 AND v.version = $3",
+        )
+        .bind(tenant.as_str())
+        .bind(name)
+        .bind(i64::from(number))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(database("look up a version of a pipeline"))?;
+        row.as_ref().map(version).transpose()
     }
 
     async fn set_pipeline_state(
@@ -116,7 +158,31 @@ async fn insert(
     .execute(&mut *connection)
     .await
     .map_err(database("create a pipeline"))?;
-    find_existing(connection, &new.tenant, &new.name).await
+    let entry = find_existing(connection, &new.tenant, &new.name).await?;
+    note_version(connection, &entry, created_at, new.by.as_deref()).await?;
+    Ok(entry)
+}
+
+/// Keeps the statement that a pipeline has, in the transaction that gave it.
+async fn note_version(
+    connection: &mut SqliteConnection,
+    entry: &PipelineEntry,
+    created_at: Timestamp,
+    by: Option<&str>,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO pipeline_versions (pipeline_id, version, statement, created_at, created_by)
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(to_signed(entry.id))
+    .bind(i64::from(entry.version))
+    .bind(&entry.sql)
+    .bind(created_at.micros())
+    .bind(by)
+    .execute(connection)
+    .await
+    .map_err(database("keep a version of a pipeline"))?;
+    Ok(())
 }
 
 async fn find(
@@ -154,5 +220,15 @@ fn entry(row: &SqliteRow) -> Result<PipelineEntry> {
         sql: columns.text("statement")?,
         state: columns.json("state")?,
         created_at: columns.time("created_at")?,
+    })
+}
+
+fn version(row: &SqliteRow) -> Result<PipelineVersion> {
+    let columns = Columns { table: "pipeline_versions", row };
+    Ok(PipelineVersion {
+        version: columns.number("version")?,
+        sql: columns.text("statement")?,
+        created_at: columns.time("created_at")?,
+        by: columns.text_if("created_by")?,
     })
 }

@@ -39,7 +39,7 @@ conformance! {
     schemas_grow_by_one_version,
     ids_are_never_given_twice,
     devices_are_registered_once_and_seen_forward,
-    pipelines_count_their_versions,
+    pipelines_keep_their_versions,
     settings_are_kept,
     tokens_are_verified_until_revoked_or_expired,
     persons_sign_in_with_their_password_only,

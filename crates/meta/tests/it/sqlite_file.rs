@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use springhouse_meta::{Consumers, MetaError, NewToken, Settings, SqliteMeta, Tokens};
-use springhouse_model::TenantId;
+use springhouse_meta::{
+    Consumers, MetaError, NewToken, PipelineVersion, Pipelines, Settings, SqliteMeta, Tokens,
+};
+use springhouse_model::{TenantId, Timestamp};
 use springhouse_policy::Scope;
 
 fn new_token(name: &str) -> NewToken {
@@ -75,6 +77,29 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
     let (version,): (i64,) =
         sqlx::query_as("SELECT version FROM schema_version").fetch_one(&pool).await.unwrap();
     assert_eq!(version, 99);
+}
+
+/// A database as the first layout left it, with a pipeline that has been changed twice.
+#[tokio::test]
+async fn a_pipeline_of_the_first_layout_has_its_present_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    for sql in [
+        include_str!("../../migrations/0001_first.sql"),
+        "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (1)",
+        r#"INSERT INTO pipelines VALUES (4, 'main', 'hourly', '{"kind":"pipeline"}', 3, 'hours', 'SELECT 3',
+           '{"state":"running"}', 70)"#,
+    ] {
+        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let meta = SqliteMeta::open(&path).await.unwrap();
+    let versions = meta.pipeline_versions(&TenantId::main(), "hourly", 9).await.unwrap();
+    let known =
+        PipelineVersion { version: 3, sql: "SELECT 3".to_owned(), created_at: Timestamp(70), by: None };
+    assert_eq!(versions, [known]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! One file per verb: its arguments, and the call that carries it out.
 
+pub mod apply;
+pub mod backtest;
 pub mod config;
 pub mod demo;
 pub mod device;

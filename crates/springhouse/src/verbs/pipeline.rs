@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::sql::{print_answer, statements, text_or_stdin};
+use super::{apply, backtest};
 use crate::client::{Client, Connection, path_part};
 use crate::table;
 
@@ -16,7 +17,17 @@ EXAMPLES
   springhouse pipeline preview 'SELECT device, avg(power) AS watts FROM TUMBLE(meter, ts, INTERVAL 1 MINUTE)
       GROUP BY device, window_start, window_end'
   springhouse pipeline create - < pipelines/meter_1m.sql
-  springhouse pipeline pause meter_1m";
+  springhouse pipeline create --dry-run 'CREATE OR REPLACE PIPELINE meter_1m INTO …'
+  springhouse pipeline versions meter_1m
+  springhouse pipeline rollback meter_1m --to 3
+  springhouse pipeline backtest meter_1m --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z
+  springhouse pipeline apply pipelines/ --plan
+  springhouse pipeline pause meter_1m
+
+CHANGING A PIPELINE
+  CREATE OR REPLACE keeps the state of every operator that computes, with all before it, what it did: change only the
+  SELECT list or HAVING behind an aggregation, and windows that are open stay whole. The answer says which operators
+  keep their state and which begin empty; --dry-run says it without changing anything.";
 
 #[derive(Debug, clap::Args)]
 #[command(long_about = LONG, after_long_help = EXAMPLES)]
@@ -36,8 +47,22 @@ enum Action {
     List,
     /// One pipeline with its SQL
     Show { name: String },
-    /// Create pipelines and alerts from their statements, `-` for standard input
-    Create { sql: String },
+    /// Create or replace pipelines and alerts by their statements, `-` for standard input
+    Create {
+        sql: String,
+        /// Only tell what would be done, and which operators would keep their state
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The statements that a pipeline has had, the present one first
+    Versions { name: String },
+    /// Make the statement of an older version the present one
+    Rollback {
+        name: String,
+        /// Which version; the one before the present one when left out
+        #[arg(long, value_name = "VERSION")]
+        to: Option<u32>,
+    },
     /// Run a query over the last minutes without creating anything
     Preview {
         sql: String,
@@ -48,6 +73,10 @@ enum Action {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
+    /// Run a pipeline over the history of its source without creating anything
+    Backtest(backtest::Args),
+    /// Make a folder of SQL files the truth about pipelines and alerts
+    Apply(apply::Args),
     /// Stop a pipeline where it is
     Pause { name: String },
     /// Let a paused or failed pipeline go on from where it stopped
@@ -80,12 +109,21 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
             }
         }
         Action::Show { name } => table::print_json(&client.get(&of(&name))?)?,
-        Action::Create { sql } => {
+        Action::Create { sql, dry_run } => {
             for statement in statements(&sql)? {
-                let answer = client.post("/pipelines", &json!({ "sql": statement }))?;
-                let name = answer.get("name").and_then(Value::as_str).unwrap_or("it");
-                println!("`{name}` is running");
+                let body = json!({ "sql": statement, "dry_run": dry_run });
+                tell(&client.post("/pipelines", &body)?, args.json)?;
             }
+        }
+        Action::Versions { name } => {
+            let versions = client.get(&format!("{}/versions", of(&name)))?;
+            match args.json {
+                true => table::print_json(&versions)?,
+                false => table::print_objects(&["version", "created_at", "by", "sql"], &versions)?,
+            }
+        }
+        Action::Rollback { name, to } => {
+            tell(&client.post(&format!("{}/rollback", of(&name)), &json!({ "version": to }))?, args.json)?;
         }
         Action::Preview { sql, minutes, limit } => {
             let body = json!({ "sql": text_or_stdin(&sql)?, "minutes": minutes, "limit": limit });
@@ -96,6 +134,8 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
                 print_answer(&answer)?;
             }
         }
+        Action::Backtest(args) => backtest::carry_out(&client, &args)?,
+        Action::Apply(args) => apply::carry_out(&client, &args)?,
         Action::Pause { name } => {
             client.post(&format!("{}/pause", of(&name)), &json!({}))?;
             println!("`{name}` is paused");
@@ -108,6 +148,23 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
             client.delete(&of(&name))?;
             println!("`{name}` is dropped");
         }
+    }
+    Ok(())
+}
+
+/// What a statement has done or would do.
+fn tell(answer: &Value, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return Ok(table::print_json(answer)?);
+    }
+    let word = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let change = answer.get("change").filter(|change| change.is_object());
+    match change.and_then(|change| word(change, "message")) {
+        Some(message) => println!("{message}"),
+        None => match word(answer, "message") {
+            Some(message) => println!("{}: {message}", word(answer, "change").unwrap_or_default()),
+            None => println!("`{}` exists already", word(answer, "name").unwrap_or_default()),
+        },
     }
     Ok(())
 }

@@ -1,0 +1,62 @@
+//! A pipeline or an alert rule that is to be.
+
+use springhouse_meta::PipelineKind;
+use springhouse_model::StreamName;
+
+use super::EngineError;
+use crate::alert_stream;
+use crate::statement::{Select, Statement};
+
+/// What a CREATE PIPELINE or CREATE ALERT asks for.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    pub(super) kind: PipelineKind,
+    pub(super) name: StreamName,
+    pub(super) into: StreamName,
+    pub(super) select: Select,
+    pub(super) or_replace: bool,
+    pub(super) if_not_exists: bool,
+    pub(super) sql: String,
+    /// Who asks, if known.
+    pub(super) by: Option<String>,
+}
+
+impl Draft {
+    /// `None` for other statements.
+    pub(super) fn of(statement: &Statement) -> Result<Option<Draft>, EngineError> {
+        Ok(match statement {
+            Statement::CreatePipeline(pipeline) => Some(Draft {
+                kind: PipelineKind::Pipeline,
+                name: pipeline.name.clone(),
+                into: pipeline.into.clone(),
+                select: pipeline.select.clone(),
+                or_replace: pipeline.or_replace,
+                if_not_exists: pipeline.if_not_exists,
+                sql: pipeline.text.clone(),
+                by: None,
+            }),
+            Statement::CreateAlert(alert) => Some(Draft {
+                kind: PipelineKind::Alert { severity: alert.severity },
+                name: alert.name.clone(),
+                into: alert_stream(&alert.name)?,
+                select: alert.select.clone(),
+                or_replace: alert.or_replace,
+                if_not_exists: alert.if_not_exists,
+                sql: alert.text.clone(),
+                by: None,
+            }),
+            _ => None,
+        })
+    }
+
+    pub(super) fn kind_name(&self) -> &'static str {
+        kind_name(&self.kind)
+    }
+}
+
+pub(super) fn kind_name(kind: &PipelineKind) -> &'static str {
+    match kind {
+        PipelineKind::Pipeline => "pipeline",
+        PipelineKind::Alert { .. } => "alert",
+    }
+}

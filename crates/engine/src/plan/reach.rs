@@ -1,0 +1,56 @@
+//! How far the rows of a plan reach: which rows of the source can say something about the rows of a span.
+
+use super::Plan;
+use super::compile::Step;
+use super::join::{JoinStep, Pairing, Reach};
+use super::over::{Frame, OverStep};
+use super::placement::Placement;
+
+/// What has no bound in time, such as a session or the last hundred rows, is looked for this far back.
+const UNBOUNDED_REACH_US: i64 = 86_400_000_000;
+
+impl Plan {
+    /// How much earlier than a row that is given the rows may be that it is made from; sessions, rows that are counted and
+    /// the newest rows of another stream may be older.
+    pub fn reach_us(&self) -> i64 {
+        let reach = self.stations.iter().map(|station| match &station.step {
+            Step::Aggregate(step) => match &step.placement {
+                Placement::Aligned { window, .. } => window.size_us,
+                Placement::Session { gap_us, .. } => gap_us.saturating_add(UNBOUNDED_REACH_US),
+            },
+            Step::Join(step) => join_reach_us(step),
+            Step::Over(step) => over_reach_us(step),
+            Step::Pattern(step) => step.within_us.unwrap_or(UNBOUNDED_REACH_US),
+            Step::Select { .. }
+            | Step::Filter { .. }
+            | Step::Project { .. }
+            | Step::Order { .. }
+            | Step::Window(_) => 0,
+        });
+        reach.fold(0, i64::saturating_add)
+    }
+
+    /// How much later than a row that is given a row of the source may be by which its window closes.
+    pub fn patience_us(&self) -> i64 {
+        self.reach_us().saturating_add(self.late_delay_us()).saturating_add(self.allowed_lateness_us)
+    }
+}
+
+fn join_reach_us(step: &JoinStep) -> i64 {
+    let reach = |reach: Reach| match reach {
+        Reach::After(after_us) => after_us,
+        Reach::Window { size_us, .. } => size_us,
+    };
+    match step.pairing {
+        Pairing::Near([left, right]) => reach(left).max(reach(right)),
+        Pairing::AsOf => UNBOUNDED_REACH_US,
+    }
+}
+
+fn over_reach_us(step: &OverStep) -> i64 {
+    let frames = step.calls.iter().map(|call| match call.frame {
+        Frame::Rows { .. } => UNBOUNDED_REACH_US,
+        Frame::Time { from_us, .. } => from_us,
+    });
+    frames.max().unwrap_or_default()
+}
