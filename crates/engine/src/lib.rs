@@ -1,6 +1,6 @@
 //! Streaming SQL: statements in, derived streams out.
 //!
-//! A statement ([`statement`]) is planned by DataFusion ([`plan`]) into a chain of operators of our own, which a
+//! A statement ([`statement`]) is planned by DataFusion ([`plan`]) into a tree of operators of our own, which a
 //! [`Pipeline`] drives over batches of one stream. [`files::run`] does that over files, an
 //! [`Engine`] over the log of a hub.
 //!

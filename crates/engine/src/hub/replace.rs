@@ -5,7 +5,7 @@
 //!                          └────────────── when any of this fails, version 1 goes on ──────┘
 //! ```
 //! The successor reads on at the offset at which its predecessor has stopped and numbers its rows on from there: no row
-//! is written twice and none is missing. What counts is the version that meta names; until then, also for a hub that is
+//! is written twice. Rows that waited in an operator that begins empty are forgotten. What counts is the version that meta names; until then, also for a hub that is
 //! killed in between, it is the old one with its own snapshots.
 
 use std::sync::Arc;

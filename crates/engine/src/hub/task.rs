@@ -8,17 +8,18 @@
 //! After a restart the newest good snapshot is restored and the log is read again from its offset. The rows come out again
 //! with the same numbers, and those that the log has already are passed over: each is there once.
 
+mod output;
+mod standing;
+
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, Log, Offset, PACE, Producer, Reader, Record};
+use springhouse_log::{Kind, Log, Offset, PACE, Reader, Record};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
-use springhouse_model::{StreamKey, Timestamp};
 use springhouse_schema::{Schema, adapt};
 use tokio::sync::watch;
 
@@ -26,7 +27,7 @@ use super::budget::Share;
 use super::silence::{self, Silence};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
-use super::{EngineError, Streams, late_key};
+use super::{EngineError, Streams};
 use crate::{Emitted, Pipeline, Plan, RunError};
 
 /// Bytes of records that are taken at once: bounds the rows that wait for one append.
@@ -323,167 +324,6 @@ impl Task {
                 tokio::time::sleep(RETRY).await;
                 return;
             }
-        }
-    }
-
-    /// Appends what waits. False when the engine stops before it could.
-    async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Result<bool, EngineError> {
-        let tenant = self.work.entry.tenant.clone();
-        let into = StreamKey::new(tenant, self.work.entry.into.clone());
-        let late_into = late_key(&self.work.entry)?;
-        let rows = std::mem::take(&mut self.rows);
-        let late = std::mem::take(&mut self.late);
-        let id = self.work.entry.id;
-        let Some(next) = self.append(&into, rows, row_producer(id), self.next_row, stop).await? else {
-            return Ok(false);
-        };
-        self.labels[1].increment(next - self.next_row);
-        self.next_row = next;
-        let Some(next) = self.append(&late_into, late, late_producer(id), self.next_late, stop).await? else {
-            return Ok(false);
-        };
-        self.labels[2].increment(next - self.next_late);
-        self.next_late = next;
-        Ok(true)
-    }
-
-    /// Appends batches as rows from number `next` on and returns the number after them; `None` when told to stop.
-    async fn append(
-        &mut self,
-        into: &StreamKey,
-        batches: Vec<RecordBatch>,
-        producer: u64,
-        mut next: u64,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<Option<u64>, EngineError> {
-        let Some(first) = batches.first() else { return Ok(Some(next)) };
-        let rows = concat_batches(&first.schema(), &batches).map_err(RunError::from)?;
-        let there = self.work.log.last_producer(producer).map_or(0, |last| last.seq);
-        let end = next + rows.num_rows() as u64;
-        let mut from = there.clamp(next, end) - next;
-        next += from;
-        while next < end {
-            let count = (end - next).min(APPEND_ROWS as u64);
-            let part = rows.slice(from as usize, count as usize);
-            match self.work.streams.append(into, part, Producer { id: producer, seq: next }).await {
-                Ok(()) => {
-                    from += count;
-                    next += count;
-                }
-                Err(error) if error.is_passing() => {
-                    tracing::warn!(
-                        pipeline = self.work.entry.name,
-                        error = &error as &dyn std::error::Error,
-                        "rows wait for the log"
-                    );
-                    tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return Ok(None),
-                        () = tokio::time::sleep(RETRY) => {}
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Some(next))
-    }
-
-    fn is_snapshot_due(&self) -> bool {
-        let since = self.snapshot_at.elapsed();
-        let moved = self.reader.position() > self.snapshot_offset;
-        self.rows_since_snapshot >= SNAPSHOT_ROWS
-            || (self.rows_since_snapshot > 0 && since >= SNAPSHOT_AFTER)
-            || (moved && since >= SNAPSHOT_IDLE)
-    }
-
-    /// Goes on until the log holds no row that is not made yet, and no further; for one that does not run. What has
-    /// stopped in the middle has written rows that its last snapshot does not know.
-    pub(crate) async fn settle(mut self) -> Result<Snapshot, EngineError> {
-        let mut stop = self.work.stop.clone();
-        let written = |producer| self.work.log.last_producer(producer).map_or(0, |last| last.seq);
-        let id = self.work.entry.id;
-        let (rows, late) = (written(row_producer(id)), written(late_producer(id)));
-        while self.next_row < rows || self.next_late < late {
-            let records = self.reader.next_ready(READ_BYTES).await?;
-            if records.is_empty() {
-                break;
-            }
-            for record in records {
-                let next = record.next_offset();
-                self.take(vec![record]).await?;
-                if !self.deliver(&mut stop).await? {
-                    return Err(EngineError::Unsettled);
-                }
-                if self.next_row >= rows && self.next_late >= late {
-                    self.reader.seek(next);
-                    break;
-                }
-            }
-        }
-        self.state()
-    }
-
-    /// Everything that is needed to go on from here.
-    fn state(&mut self) -> Result<Snapshot, EngineError> {
-        let state = self.pipeline.snapshot()?;
-        let steps = self.work.plan.stateful_steps().map_err(RunError::from)?;
-        let header = Header {
-            pipeline_version: self.work.entry.version,
-            schema_versions: self.work.plan.schema_versions(),
-            offset: self.reader.position().0,
-            event_times: state.event_times,
-            rows_in: self.rows_in,
-            rows_out: self.next_row,
-            late: self.next_late,
-            fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
-        };
-        Ok(Snapshot { header, operators: state.operators })
-    }
-
-    async fn snapshot(&mut self) -> Result<(), EngineError> {
-        let snapshot = self.state()?;
-        // Pipelines have threads of their own; the others move to another one meanwhile. A task that is ended here ends
-        // after the write, not beside it.
-        match tokio::task::block_in_place(|| self.work.folder.write(&snapshot)) {
-            Ok(keep_from) => {
-                self.work.log.hold(&hold_name(self.work.entry.id), Offset(keep_from));
-                self.rows_since_snapshot = 0;
-                self.snapshot_offset = self.reader.position();
-            }
-            // The last one is still good; a restart reads more of the log again.
-            Err(error) => tracing::warn!(
-                pipeline = self.work.entry.name,
-                error = &error as &dyn std::error::Error,
-                "no snapshot could be written"
-            ),
-        }
-        self.snapshot_at = Instant::now();
-        Ok(())
-    }
-
-    /// Shows where the pipeline stands, after what follows from its records has been written.
-    fn tell(&mut self, seen_at: Option<Timestamp>) {
-        let gauges = &self.work.gauges;
-        gauges.note_rows(self.rows_in);
-        gauges.rows_out.store(self.next_row, Ordering::Relaxed);
-        gauges.late.store(self.next_late, Ordering::Relaxed);
-        gauges.position.store(self.reader.position().0, Ordering::Relaxed);
-        gauges.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);
-        let state_bytes = self.work.share.bytes();
-        gauges.state_bytes.store(state_bytes as u64, Ordering::Relaxed);
-        if let Some(seen_at) = seen_at {
-            gauges.seen_at.store(seen_at.micros(), Ordering::Relaxed);
-        }
-        let name = &self.work.entry.name;
-        let lag = self.work.log.end().0.saturating_sub(self.reader.position().0);
-        metrics::gauge!("springhouse_pipeline_lag_records", "pipeline" => name.clone()).set(lag as f64);
-        metrics::gauge!("springhouse_pipeline_state_bytes", "pipeline" => name.clone())
-            .set(state_bytes as f64);
-        metrics::gauge!("springhouse_pipeline_busy_seconds", "pipeline" => name.clone())
-            .set(self.busy.as_secs_f64());
-        if self.pipeline.watermark() > i64::MIN {
-            metrics::gauge!("springhouse_pipeline_watermark_seconds", "pipeline" => name.clone())
-                .set(self.pipeline.watermark() as f64 / 1e6);
         }
     }
 }

@@ -58,6 +58,10 @@ fn node_error(node: &LogicalPlan) -> Option<PlanError> {
                 "UNION ALL hands all rows on; or group by the columns in a window: FROM TUMBLE(stream, ts, INTERVAL '1' HOUR) GROUP BY window_start, …",
             ),
         ),
+        LogicalPlan::Filter(filter) if has_over(&filter.predicate) => Some(
+            PlanError::new("WHERE is asked before a function with OVER is computed")
+                .with_hint("QUALIFY is asked behind it: SELECT … FROM stream QUALIFY x > LAG(x) OVER (…)"),
+        ),
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
             Some(PlanError::new("a pipeline reads a stream").with_hint("SELECT … FROM stream"))
         }
@@ -67,6 +71,10 @@ fn node_error(node: &LogicalPlan) -> Option<PlanError> {
         LogicalPlan::Unnest(_) => Some(PlanError::new("UNNEST is not available in pipelines")),
         _ => None,
     }
+}
+
+fn has_over(expr: &Expr) -> bool {
+    expr.exists(|part| Ok(matches!(part, Expr::WindowFunction(_)))).unwrap_or_default()
 }
 
 /// Functions whose value depends on the moment or on chance would make a replay give other rows.

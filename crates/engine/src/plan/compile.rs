@@ -1,4 +1,4 @@
-//! From a logical plan to the steps of a chain.
+//! From a logical plan to stations, from the sources on.
 
 use std::sync::Arc;
 

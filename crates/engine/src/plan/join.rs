@@ -10,6 +10,7 @@ use datafusion::common::{DFSchema, JoinType, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, logical_plan::Join};
 use datafusion::physical_expr::PhysicalExpr;
+use springhouse_schema::ID_COLUMN;
 
 use super::PlanError;
 use super::chain::Chain;
@@ -59,7 +60,30 @@ struct Distance {
     most: Option<i64>,
 }
 
+/// An expression that is a row's time and an offset to it, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    side: usize,
+    offset_us: i64,
+    /// By how much the column that it is computed from may lie behind the row's time.
+    behind_us: i64,
+}
+
 impl Distance {
+    /// What is known when the right time is at least, at most, or both, the left one.
+    fn narrow(&mut self, [is_least, is_most]: [bool; 2], left: Time, right: Time) {
+        if (left.side, right.side) != (0, 1) {
+            return;
+        }
+        let distance = left.offset_us.saturating_sub(right.offset_us);
+        if is_least {
+            self.at_least(distance.saturating_sub(left.behind_us));
+        }
+        if is_most {
+            self.at_most(distance.saturating_add(right.behind_us));
+        }
+    }
+
     fn at_least(&mut self, distance: i64) {
         self.least = Some(self.least.map_or(distance, |least| least.max(distance)));
     }
@@ -92,6 +116,14 @@ impl Compiler<'_> {
         let inputs = schemas.map(|schema| Arc::new(schema.as_arrow().clone()));
         let mut keys: [Vec<Arc<dyn PhysicalExpr>>; 2] = Default::default();
         for (of_left, of_right) in &join.on {
+            if let (Expr::Column(a), Expr::Column(b)) = (of_left, of_right)
+                && (a.name.as_str(), b.name.as_str()) == (ID_COLUMN, ID_COLUMN)
+            {
+                return Err(PlanError::new(
+                    "NATURAL JOIN would take `ts`, `_received` and `_id` for keys, which no two rows share",
+                )
+                .with_hint("JOIN b USING (device), or ON a.device = b.device"));
+            }
             keys[0].push(self.expression(of_left, schemas[0])?);
             keys[1].push(self.expression(of_right, schemas[1])?);
         }
@@ -144,9 +176,8 @@ fn near(
     let mut distance = Distance::default();
     let mut window = None;
     for (of_left, of_right) in &join.on {
-        if let (Some((0, a)), Some((1, b))) = (time_of(of_left, sides), time_of(of_right, sides)) {
-            distance.at_least(a.saturating_sub(b));
-            distance.at_most(a.saturating_sub(b));
+        if let (Some(left), Some(right)) = (time_of(of_left, sides), time_of(of_right, sides)) {
+            distance.narrow([true, true], left, right);
         }
         window = window.or(same_window(of_left, of_right, sides));
     }
@@ -154,6 +185,10 @@ fn near(
         narrow(condition, sides, &mut distance);
     }
     let reach = match (window, distance) {
+        (_, Distance { least: Some(least), most: Some(most) }) if least > most => {
+            return Err(PlanError::new("no two rows are as far apart as the condition says")
+                .with_hint("BETWEEN goes from the earlier time to the later one"));
+        }
         (Some(reach), _) => reach,
         (None, Distance { least: Some(least), most: Some(most) }) => {
             [Reach::After(most.max(0)), Reach::After(least.saturating_neg().max(0))]
@@ -183,31 +218,33 @@ fn without_window(meaning: Meaning) -> Meaning {
 
 type Sides<'a> = [(&'a Chain, &'a DFSchema); 2];
 
-/// The side of an expression that is a row's time and an offset to it, in microseconds.
-fn time_of(expr: &Expr, sides: Sides<'_>) -> Option<(usize, i64)> {
+fn time_of(expr: &Expr, sides: Sides<'_>) -> Option<Time> {
     match expr {
         Expr::Column(column) => {
             let side = sides.iter().position(|(_, schema)| schema.maybe_index_of_column(column).is_some())?;
             let (chain, schema) = sides[side];
             let meaning = chain.meanings.get(schema.maybe_index_of_column(column)?)?;
             // The time of a row of a window is the window's end.
-            let offset = match (meaning, chain.aggregated, chain.window) {
-                (Meaning::EventTime, ..) | (Meaning::WindowEnd, true, _) => 0,
-                (Meaning::WindowStart, true, Some((Window::Aligned(window), _))) => -window.size_us,
+            let (offset_us, behind_us) = match (meaning, chain.aggregated, chain.window) {
+                (Meaning::EventTime, ..) | (Meaning::WindowEnd, true, _) => (0, 0),
+                (Meaning::WindowStart, true, Some((Window::Aligned(window), _))) => (-window.size_us, 0),
+                (Meaning::Behind { behind_us }, ..) => (0, *behind_us),
                 _ => return None,
             };
-            Some((side, offset))
+            Some(Time { side, offset_us, behind_us })
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus, right }) => {
             let (time, length) = match interval_us(right) {
                 Some(length) => (left, length),
                 None => (right, interval_us(left)?),
             };
-            time_of(time, sides).map(|(side, offset)| (side, offset.saturating_add(length)))
+            let time = time_of(time, sides)?;
+            Some(Time { offset_us: time.offset_us.saturating_add(length), ..time })
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
             let length = interval_us(right)?;
-            time_of(left, sides).map(|(side, offset)| (side, offset.saturating_sub(length)))
+            let time = time_of(left, sides)?;
+            Some(Time { offset_us: time.offset_us.saturating_sub(length), ..time })
         }
         _ => None,
     }
@@ -235,24 +272,20 @@ pub(super) fn literal_us(value: &ScalarValue) -> Option<i64> {
 /// What a comparison of two times says about their distance.
 fn narrow(condition: &Expr, sides: Sides<'_>, distance: &mut Distance) {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return };
-    let (Some((side, a)), Some((other, b))) = (time_of(left, sides), time_of(right, sides)) else { return };
-    if side == other {
-        return;
-    }
-    // time + a OP time' + b. Written for the right row's time less the left row's, the operator turns when the left is first.
-    let (is_least, is_most) = match (op, side) {
-        (Operator::Eq, _) => (true, true),
-        (Operator::Gt | Operator::GtEq, 1) | (Operator::Lt | Operator::LtEq, 0) => (true, false),
-        (Operator::Lt | Operator::LtEq, 1) | (Operator::Gt | Operator::GtEq, 0) => (false, true),
+    let (Some(a), Some(b)) = (time_of(left, sides), time_of(right, sides)) else { return };
+    // Read with the left row's time first.
+    let (op, left, right) = match (a.side, op.swap()) {
+        (0, _) => (*op, a, b),
+        (_, Some(swapped)) => (swapped, b, a),
         _ => return,
     };
-    let bound = if side == 1 { b.saturating_sub(a) } else { a.saturating_sub(b) };
-    if is_least {
-        distance.at_least(bound);
-    }
-    if is_most {
-        distance.at_most(bound);
-    }
+    let bounds = match op {
+        Operator::Eq => [true, true],
+        Operator::Lt | Operator::LtEq => [true, false],
+        Operator::Gt | Operator::GtEq => [false, true],
+        _ => return,
+    };
+    distance.narrow(bounds, left, right);
 }
 
 /// Rows that are in the same window, and have not been aggregated.

@@ -221,7 +221,10 @@ fn check_order(params: &WindowFunctionParams, input: &DFSchema, chain: &Chain) -
     match params.order_by.as_slice() {
         [sort] if sort.asc && is_time(&sort.expr) => Ok(()),
         _ => Err(PlanError::new("OVER looks back along the event time of a stream")
-            .with_hint("OVER (PARTITION BY device ORDER BY ts RANGE INTERVAL '10' MINUTE PRECEDING)")),
+            .with_hint(
+                "OVER (PARTITION BY device ORDER BY ts RANGE INTERVAL '10' MINUTE PRECEDING); behind a join of rows near in time, make \
+                 the join a pipeline of its own",
+            )),
     }
 }
 

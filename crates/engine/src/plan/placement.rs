@@ -97,7 +97,10 @@ impl Chain {
                 "{function}: `{}` is not the event time of the stream",
                 node.ts
             ))
-            .with_hint("windows follow `ts`, because the watermark does"));
+            .with_hint(
+                "windows follow `ts`, because the watermark does; behind a join of rows near in time or a pattern, make that a pipeline \
+                 of its own",
+            ));
         }
         for (number, key) in node.keys.iter().enumerate() {
             self.meanings[index_of(key)?] = Meaning::SessionKey(number);

@@ -65,7 +65,13 @@ fn version(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
     let time = at + WORDS.len();
     let last = if is(tokens, time + 1, &Token::Period) { time + 2 } else { time };
     let call = is(tokens, last + 1, &Token::LParen).then(|| closing(tokens, last + 1)).flatten();
-    let is_time = word(tokens, last, "TS") && call.is_none();
+    // The time is that of the other stream: not of this one, by its name or alias.
+    let qualifier = (last == time + 2).then(|| tokens.get(time)).flatten();
+    let alias = last + 1 + usize::from(word(tokens, last + 1, "AS"));
+    let is_own = [at.checked_sub(1), Some(alias)].into_iter().flatten().any(|own| {
+        tokens.get(own).zip(qualifier).is_some_and(|(own, qualifier)| own.token == qualifier.token)
+    });
+    let is_time = word(tokens, last, "TS") && call.is_none() && qualifier.is_some() && !is_own;
     let last = call.unwrap_or(last);
     let by = if is_time { "(as_of => ts)" } else { "(as_of => other)" };
     (is_it && last < tokens.len()).then_some(Replacement { first: at, last, by: Cow::Borrowed(by) })

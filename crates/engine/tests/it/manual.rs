@@ -1,4 +1,4 @@
-//! `docs/sql.md` tells the truth: its examples give the rows that stand beside them, its functions exist.
+//! `docs/sql.md` and the cookbook tell the truth: their examples give the rows that stand beside them, functions exist.
 
 use std::fs;
 
@@ -34,13 +34,11 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 
 /// `sql` followed by `json out` is a query, by `text refused` one that is refused; alone it declares streams for what
 /// follows, or shows statements for a hub, which must at least be readable.
-#[test]
-fn examples_of_the_manual_give_the_rows_beside_them() {
-    let text = manual();
-    let blocks = blocks(&text);
+fn checked_examples(file: &str, text: &str) -> usize {
+    let blocks = blocks(text);
     let mut session = Session::default();
     for (at, block) in blocks.iter().enumerate() {
-        let place = format!("sql.md:{}", block.line);
+        let place = format!("{file}:{}", block.line);
         match block.info.split_once(' ').unwrap_or((block.info, "")) {
             ("json", info) if info.starts_with("in ") => session.input(&info[3..], &block.body),
             ("sql", "") => {
@@ -62,7 +60,20 @@ fn examples_of_the_manual_give_the_rows_beside_them() {
             _ => {}
         }
     }
-    assert!(session.queries > 6, "{} examples", session.queries);
+    session.queries
+}
+
+#[test]
+fn examples_of_the_manual_give_the_rows_beside_them() {
+    let examples = checked_examples("sql.md", &manual());
+    assert!(examples > 6, "{examples} examples");
+}
+
+#[test]
+fn answers_of_the_cookbook_give_the_rows_beside_them() {
+    let text = fs::read_to_string("../../docs/guides/cookbook.md").unwrap();
+    let questions = text.lines().filter(|line| line.starts_with("## ")).count();
+    assert_eq!((questions, checked_examples("cookbook.md", &text)), (20, 20));
 }
 
 fn shown(session: &mut Session, place: &str, sql: &str) {
