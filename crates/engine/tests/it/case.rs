@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use springhouse_engine::files::{self, RunOptions, Source, Target};
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::{self, CreateStream, Select, Statement};
-use springhouse_engine::{Catalog, Pipeline, StreamTable, declared_schema};
+use springhouse_engine::{Catalog, Emitted, Pipeline, StreamTable, declared_schema};
 use springhouse_schema::{Decoder, Limits, Mode, Origin};
 
 use crate::hub::lines;
@@ -79,7 +79,7 @@ impl Single {
     pub fn run(&self, rows: usize, restarts: bool) -> (Vec<String>, Vec<String>) {
         let mut pipeline = self.plan.start();
         let (mut out, mut late) = (Vec::new(), Vec::new());
-        let mut take = |emitted: springhouse_engine::Emitted| {
+        let mut take = |emitted: Emitted| {
             for batch in emitted.rows {
                 out.extend(lines(&batch.project(self.plan.selected_columns()).unwrap(), &[]));
             }
@@ -101,6 +101,51 @@ impl Single {
         take(pipeline.finish().unwrap());
         (out, late)
     }
+}
+
+/// Runs a plan over a stream that comes in pieces of these sizes, used in turn, with a restart after so many of them (0 for
+/// never), to its end. Returns all that came out, and the pipeline.
+pub fn driven(
+    plan: &Arc<Plan>,
+    batch: &RecordBatch,
+    cuts: &[usize],
+    restart_every: usize,
+) -> (Emitted, Pipeline) {
+    let mut pipeline = plan.start();
+    let mut all = Emitted::default();
+    let mut take = |emitted: Emitted| {
+        all.rows.extend(emitted.rows);
+        all.late.extend(emitted.late);
+    };
+    let mut from = 0;
+    let mut pieces = cuts.iter().cycle().zip(1..);
+    while from < batch.num_rows() {
+        let (cut, number) = pieces.next().unwrap();
+        let count = (*cut).min(batch.num_rows() - from);
+        take(pipeline.push(0, &batch.slice(from, count)).unwrap());
+        from += count;
+        if restart_every > 0 && number % restart_every == 0 {
+            pipeline = restarted(plan, pipeline);
+        }
+    }
+    take(pipeline.finish().unwrap());
+    (all, pipeline)
+}
+
+/// The columns that the SELECT named, a text for each row.
+pub fn selected(plan: &Plan, batches: &[RecordBatch]) -> Vec<String> {
+    let texts = |batch: &RecordBatch| lines(&batch.project(plan.selected_columns()).unwrap(), &[]);
+    batches.iter().flat_map(texts).collect()
+}
+
+/// Time, device and by how much it was late, a text for each row.
+pub fn late(batches: &[RecordBatch]) -> Vec<String> {
+    let rows = batches.iter().flat_map(|batch| lines(batch, &[]));
+    rows.map(|line| {
+        let row: serde_json::Value = serde_json::from_str(&line).unwrap();
+        format!("{}{} {}", row["ts"], row["device"].as_str().unwrap(), row["late_by_us"])
+    })
+    .collect()
 }
 
 /// The pipeline that goes on from where another one was.

@@ -288,6 +288,16 @@ proptest! {
         let whole = Setting { cuts: vec![usize::MAX], restart_every: 0, ..setting.clone() };
         prop_assert_eq!(engine(&setting), engine(&whole));
     }
+
+    #[test]
+    fn which_stream_was_faster_makes_no_difference_when_nothing_is_late(setting in settings()) {
+        let setting = Setting { delays_ms: [100_000; 2], ..setting };
+        for right_first in [false, true] {
+            let mut readings = setting.readings.clone();
+            readings.sort_by_key(|reading| reading.of_right != right_first);
+            prop_assert_eq!(engine(&setting), engine(&Setting { readings, ..setting.clone() }));
+        }
+    }
 }
 
 /// The same SELECT as a query over tables.

@@ -9,11 +9,11 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use proptest::prelude::*;
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::{Select, Statement, parse_one};
-use springhouse_engine::{Catalog, Emitted, StreamTable, history};
+use springhouse_engine::{Catalog, StreamTable, history};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Schema};
 
-use crate::case::{decode, restarted};
+use crate::case::{decode, driven};
 use crate::hub::{EPOCH, at, lines};
 
 const VARIABLES: [&str; 4] = ["a", "b", "c", "d"];
@@ -443,29 +443,10 @@ fn batch(readings: &[Reading]) -> RecordBatch {
 
 /// The rows in the order in which they come out, and how many were late, when the stream comes in such pieces.
 fn engine(plan: &Arc<Plan>, setting: &Setting, cuts: &[usize], restart_every: usize) -> (Vec<String>, usize) {
-    let batch = batch(&setting.readings);
-    let mut pipeline = plan.start();
-    let (mut rows, mut late) = (Vec::new(), 0);
-    let mut take = |emitted: Emitted| {
-        for batch in emitted.rows {
-            rows.extend(lines(&batch, &["site", "_received", "_id"]));
-        }
-        late += emitted.late.iter().map(|batch| batch.num_rows()).sum::<usize>();
-    };
-    let mut from = 0;
-    let mut pieces = cuts.iter().cycle().zip(1..);
-    while from < batch.num_rows() {
-        let (cut, number) = pieces.next().unwrap();
-        let count = (*cut).min(batch.num_rows() - from);
-        take(pipeline.push(0, &batch.slice(from, count)).unwrap());
-        from += count;
-        if restart_every > 0 && number % restart_every == 0 {
-            pipeline = restarted(plan, pipeline);
-        }
-    }
-    take(pipeline.finish().unwrap());
+    let (emitted, pipeline) = driven(plan, &batch(&setting.readings), cuts, restart_every);
     assert!(pipeline.waits_for().is_empty());
-    (rows, late)
+    let rows = emitted.rows.iter().flat_map(|batch| lines(batch, &["site", "_received", "_id"]));
+    (rows.collect(), emitted.late.iter().map(|batch| batch.num_rows()).sum())
 }
 
 /// The same SELECT as a query over a table.

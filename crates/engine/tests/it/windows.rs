@@ -12,7 +12,7 @@ use springhouse_engine::{Catalog, StreamTable, history};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Schema};
 
-use crate::case::{decode, restarted};
+use crate::case::{decode, driven, late, selected};
 use crate::hub::{at, lines};
 
 /// One row of the stream; times in milliseconds from the beginning of the tests.
@@ -260,33 +260,8 @@ fn batch(readings: &[Reading]) -> RecordBatch {
 /// The rows and late rows of the engine.
 fn engine(setting: &Setting) -> (Vec<String>, Vec<String>) {
     let plan = planned(setting);
-    let batch = batch(&setting.readings);
-    let mut pipeline = plan.start();
-    let (mut rows, mut late) = (Vec::new(), Vec::new());
-    let mut take = |emitted: springhouse_engine::Emitted| {
-        for batch in emitted.rows {
-            rows.extend(lines(&batch.project(plan.selected_columns()).unwrap(), &[]));
-        }
-        for batch in emitted.late {
-            for line in lines(&batch, &[]) {
-                let row: serde_json::Value = serde_json::from_str(&line).unwrap();
-                late.push(format!("{}{} {}", row["ts"], row["device"].as_str().unwrap(), row["late_by_us"]));
-            }
-        }
-    };
-    let mut from = 0;
-    let mut pieces = setting.cuts.iter().cycle().zip(1..);
-    while from < batch.num_rows() {
-        let (cut, number) = pieces.next().unwrap();
-        let count = (*cut).min(batch.num_rows() - from);
-        take(pipeline.push(0, &batch.slice(from, count)).unwrap());
-        from += count;
-        if setting.restart_every > 0 && number % setting.restart_every == 0 {
-            pipeline = restarted(&plan, pipeline);
-        }
-    }
-    take(pipeline.finish().unwrap());
-    (rows, late)
+    let (emitted, _) = driven(&plan, &batch(&setting.readings), &setting.cuts, setting.restart_every);
+    (selected(&plan, &emitted.rows), late(&emitted.late))
 }
 
 /// The same SELECT as a query over a table.
