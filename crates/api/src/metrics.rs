@@ -45,6 +45,7 @@ fn record(app: &App) {
     metrics::gauge!("springhouse_log_records").set(log.end.0.saturating_sub(log.head.0) as f64);
     metrics::gauge!("springhouse_log_poisoned").set(if log.poisoned.is_some() { 1.0 } else { 0.0 });
     metrics::gauge!("springhouse_tails_open").set(app.tails_open() as f64);
+    app.engine.observe();
 }
 
 /// What `/proc/self` says; other systems say nothing.

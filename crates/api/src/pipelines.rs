@@ -142,7 +142,9 @@ pub(crate) struct ChangeView {
     /// The operators that keep their state, because they and all before them compute what they did.
     #[schema(example = json!(["aggregate device, window_start"]))]
     keeps: Vec<String>,
-    /// The operators whose first windows hold only the rows from here on.
+    /// The operators that begin with the rows that they still need, as far as the log holds them.
+    reads_again: Vec<String>,
+    /// The operators that begin with the rows from here on.
     begins_empty: Vec<String>,
     /// The operators of the version before whose open windows are given up.
     gives_up: Vec<String>,
@@ -157,6 +159,7 @@ impl From<Change> for ChangeView {
         ChangeView {
             change: change.kind.as_str(),
             keeps: state.keeps,
+            reads_again: state.reads_again,
             begins_empty: state.begins_empty,
             gives_up: state.gives_up,
             message,

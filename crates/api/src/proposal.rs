@@ -51,6 +51,7 @@ pub(crate) struct StepView {
     change: &'static str,
     /// Operators by what becomes of their state.
     keeps: Vec<String>,
+    reads_again: Vec<String>,
     begins_empty: Vec<String>,
     gives_up: Vec<String>,
 }
@@ -72,6 +73,7 @@ impl From<Proposal> for ProposalView {
             name: name.to_string(),
             change: kind.as_str(),
             keeps: state.keeps,
+            reads_again: state.reads_again,
             begins_empty: state.begins_empty,
             gives_up: state.gives_up,
         };

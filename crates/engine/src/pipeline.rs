@@ -44,6 +44,8 @@ pub struct Pipeline {
     plan: Arc<Plan>,
     operators: Vec<Box<dyn Operator>>,
     event_times: Vec<i64>,
+    /// Operators are told of no later time.
+    told_max: i64,
     rows_in: u64,
     rows_out: u64,
     late: u64,
@@ -53,7 +55,7 @@ impl Pipeline {
     pub(crate) fn new(plan: Arc<Plan>) -> Pipeline {
         let operators = plan.stations.iter().map(|station| operators::start(&station.step)).collect();
         let event_times = vec![NO_TIME; plan.sources.len()];
-        Pipeline { plan, operators, event_times, rows_in: 0, rows_out: 0, late: 0 }
+        Pipeline { plan, operators, event_times, told_max: i64::MAX, rows_in: 0, rows_out: 0, late: 0 }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -79,6 +81,19 @@ impl Pipeline {
             self.give(scan.to, chunk, &mut emitted)?;
         }
         self.advance(self.told(), &mut emitted)?;
+        Ok(emitted)
+    }
+
+    /// What operators are told of time stays at `told` until this is called again: rows are taken in, and nothing is given that
+    /// is later.
+    pub(crate) fn hold_time_at(&mut self, told: i64) {
+        self.told_max = told;
+    }
+
+    /// Operators are told that time has come to `told`, whatever the rows say.
+    pub(crate) fn tell(&mut self, told: i64) -> Result<Emitted, RunError> {
+        let mut emitted = Emitted::default();
+        self.advance(told, &mut emitted)?;
         Ok(emitted)
     }
 
@@ -114,6 +129,11 @@ impl Pipeline {
     /// The largest event time of a source so far, [`i64::MIN`] before its first row.
     pub fn event_time(&self, source: usize) -> i64 {
         self.event_times[source]
+    }
+
+    /// The largest event time of all sources so far, [`i64::MIN`] before the first row.
+    pub(crate) fn latest(&self) -> i64 {
+        self.event_times.iter().copied().max().unwrap_or(NO_TIME)
     }
 
     /// No row with an event time below it is on time; [`i64::MIN`] until each source has had a row.
@@ -173,7 +193,7 @@ impl Pipeline {
 
     /// The watermark that operators are told: what is allowed to be late has passed.
     pub(crate) fn told(&self) -> i64 {
-        behind(self.watermark(), self.plan.allowed_lateness_us)
+        behind(self.watermark(), self.plan.allowed_lateness_us).min(self.told_max)
     }
 
     /// What operators would have been told before each row: by the running maximum of the rows before it.
@@ -184,6 +204,7 @@ impl Pipeline {
         let mut max = self.event_times[source];
         let watermarks = times.iter().map(|ts| {
             let before = behind(behind(max, delay).min(others), self.plan.allowed_lateness_us);
+            let before = before.min(self.told_max);
             max = max.max(*ts);
             before
         });

@@ -205,6 +205,7 @@ export interface PipelineChange {
   change: "create" | "replace" | "unchanged";
   /** Operators by what becomes of their state. */
   keeps: string[];
+  reads_again: string[];
   begins_empty: string[];
   gives_up: string[];
   message: string;

@@ -117,8 +117,9 @@ function RollBack({ pipeline, version, onClose }: { pipeline: Pipeline; version:
 }
 
 /** What becomes of the windows that are open. */
-function whatBecomes({ keeps, begins_empty, gives_up }: PipelineChange): string {
+function whatBecomes({ keeps, reads_again, begins_empty, gives_up }: PipelineChange): string {
   if (begins_empty.length > 0) return `Its first windows count rows from here on: ${begins_empty.join(" and ")} begins empty.`;
+  if (reads_again.length > 0) return `Open windows are computed anew from the log: ${reads_again.join(" and ")}.`;
   if (gives_up.length > 0) return `Windows that are open are lost: ${gives_up.join(" and ")}.`;
   return keeps.length > 0 ? "Windows that are open stay whole." : "";
 }

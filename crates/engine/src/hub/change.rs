@@ -42,19 +42,23 @@ pub struct Change {
 pub struct StateChange {
     /// They compute what operators of the version before do, from the source up to them.
     pub keeps: Vec<String>,
-    /// Their first windows hold only the rows from here on.
+    /// They begin with the rows that they still need, as far as the log holds them.
+    pub reads_again: Vec<String>,
+    /// They begin with the rows from here on.
     pub begins_empty: Vec<String>,
     /// Operators of the version before whose open windows are given up.
     pub gives_up: Vec<String>,
 }
 
 impl StateChange {
-    /// What becomes of the state of `old`, whose operators have these fingerprints, and for each operator of `new` the
-    /// one whose state it keeps.
+    /// What becomes of the state of `old`, whose operators have these names and fingerprints, and for each operator of `new`
+    /// the one whose state it keeps. Of a beginning, or of a state that is lost, there is nothing to go on with.
     pub(super) fn between(
-        old: &[(String, String)],
+        old: Option<&[(String, String)]>,
         new: &Plan,
     ) -> Result<(StateChange, Vec<Option<usize>>), RunError> {
+        let is_known = old.is_some();
+        let old = old.unwrap_or_default();
         let mut change = StateChange::default();
         let mut from = Vec::new();
         for step in new.stateful_steps()? {
@@ -62,11 +66,13 @@ impl StateChange {
             let found = (0..old.len()).find(is_like);
             match found {
                 Some(_) => change.keeps.push(step.name),
+                None if is_known => change.reads_again.push(step.name),
                 None => change.begins_empty.push(step.name),
             }
             from.push(found);
         }
-        let left = (0..old.len()).filter(|at| !from.contains(&Some(*at)));
+        // What is computed again from the rows is not lost.
+        let left = (0..old.len()).filter(|at| change.reads_again.is_empty() && !from.contains(&Some(*at)));
         change.gives_up = left.map(|at| old[at].0.clone()).collect();
         Ok((change, from))
     }
@@ -81,6 +87,7 @@ impl fmt::Display for StateChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             ("keeps the state of", &self.keeps),
+            ("reads the log again", &self.reads_again),
             ("begins empty", &self.begins_empty),
             ("gives up the state of", &self.gives_up),
         ];

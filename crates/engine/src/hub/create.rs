@@ -10,7 +10,7 @@ use super::change::{Change, ChangeKind, StateChange};
 use super::draft::{Draft, kind_name};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::targets::target_streams;
-use super::task::{late_producer, row_producer};
+use super::task::{Trail, late_producer, row_producer};
 use super::{EngineError, Outcome, Shared};
 use crate::Plan;
 
@@ -102,6 +102,7 @@ impl Shared {
             rows_out: numbers(row_producer(entry.id)),
             late: numbers(late_producer(entry.id)),
             fingerprints: Vec::new(),
+            trail: Trail::default(),
         };
         self.hold(entry.id, from.0);
         let folder = Folder::new(&self.options.data_dir, entry.id);
@@ -118,7 +119,7 @@ fn check_replaceable(existing: &PipelineEntry, draft: &Draft) -> Result<(), Engi
 }
 
 pub(super) fn first_change(draft: &Draft, plan: &Plan) -> Result<Change, EngineError> {
-    let (state, _) = StateChange::between(&[], plan)?;
+    let (state, _) = StateChange::between(None, plan)?;
     Ok(Change {
         kind: ChangeKind::Create,
         what: draft.kind_name(),

@@ -55,6 +55,8 @@ pub enum EngineError {
     Record { offset: u64, stream: StreamName, why: String },
     #[error("cannot start the threads of the engine")]
     Threads(#[source] std::io::Error),
+    #[error("a fault of the program; hint: the messages of the hub have the details")]
+    Fault,
     /// By a fault of the program, or because the hub is stopping.
     #[error("the work was interrupted; hint: ask again, and if it happens again look at the hub's messages")]
     Interrupted,
@@ -90,7 +92,9 @@ impl EngineError {
             | EngineError::Unsettled
             | EngineError::Threads(_)
             | EngineError::Closed => ErrorClass::Environment,
-            EngineError::Record { .. } | EngineError::Interrupted => ErrorClass::Internal,
+            EngineError::Record { .. } | EngineError::Fault | EngineError::Interrupted => {
+                ErrorClass::Internal
+            }
         }
     }
 

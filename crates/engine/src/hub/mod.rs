@@ -3,6 +3,7 @@
 //! What pipelines exist is written in meta, what they read and write goes through the log, and what they remember is in
 //! snapshots; a pipeline that fails stops alone.
 
+mod again;
 mod backtest;
 mod budget;
 mod change;
@@ -11,10 +12,12 @@ mod draft;
 mod error;
 mod execute;
 mod explain;
+mod observe;
 mod preview;
 mod proposal;
 mod replace;
 mod roster;
+mod scan;
 mod silence;
 mod snapshot;
 mod status;
@@ -42,6 +45,7 @@ pub use streams::Streams;
 
 use budget::Budgets;
 use roster::Roster;
+use scan::Scans;
 use tokio::sync::Semaphore;
 
 use crate::Threads;
@@ -80,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) streams: Arc<dyn Streams>,
     pub(crate) roster: Roster,
+    pub(crate) scans: Scans,
     pub(crate) budgets: Budgets,
     /// Statements that change something take turns.
     pub(crate) turn: tokio::sync::Mutex<()>,
@@ -108,8 +113,10 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let threads = Threads::new("engine", options.threads).map_err(EngineError::Threads)?;
         let budgets = Budgets::new(options.pipeline_bytes_max, options.tenant_bytes_max);
+        let scans = Scans::new(&log, &streams, &threads, options.threads)?;
         let shared = Shared {
             options,
+            scans,
             budgets,
             meta,
             log,
@@ -123,6 +130,7 @@ impl Engine {
         for entry in engine.shared.meta.pipelines(None).await? {
             engine.shared.adopt(entry).await;
         }
+        engine.shared.scans.begin();
         Ok(engine)
     }
 

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Reader};
 use springhouse_model::{Clock, SystemClock, TenantId, Timestamp};
 
-use super::task::rows_of;
+use super::task::Rows;
 use super::{Engine, EngineError, Shared, silence};
 use crate::statement::{self, Select, Statement};
 use crate::{Emitted, Pipeline, PlanError, RunError};
@@ -92,7 +92,7 @@ impl Shared {
                 let emitted = match (record.kind, silence::marked(&record.payload)) {
                     (Kind::Readings, _) => {
                         let schema = &plan.sources[at].schema;
-                        last.pipeline.push(at, &rows_of(&record, &sources[at], schema)?)?
+                        last.pipeline.push(at, &Rows::of(&record).read_as(&sources[at], schema)?)?
                     }
                     (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(at, event_time)?,
                     _ => continue,

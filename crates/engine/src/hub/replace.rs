@@ -5,7 +5,7 @@
 //!                          └────────────── when any of this fails, version 1 goes on ──────┘
 //! ```
 //! The successor reads on at the offset at which its predecessor has stopped and numbers its rows on from there: no row
-//! is written twice. Rows that waited in an operator that begins empty are forgotten. What counts is the version that meta names; until then, also for a hub that is
+//! is written twice. What an operator that begins empty still needs of the rows before, it is given again. What counts is the version that meta names; until then, also for a hub that is
 //! killed in between, it is the old one with its own snapshots.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::change::{Change, ChangeKind, StateChange};
 use super::draft::Draft;
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
-use super::task::{Task, Work, late_producer, restored, row_producer};
+use super::task::{Task, Trail, Work, late_producer, restored, row_producer};
 use super::{EngineError, Shared};
 use crate::statement::is_same;
 use crate::{Plan, RunError, StreamTable};
@@ -36,8 +36,9 @@ impl Shared {
                 && old.late_schema().fields == new.late_schema().fields
         };
         let is_unchanged = is_same(&existing.sql, &draft.sql) && old.is_some_and(gives_the_same);
-        let operators = old.map(StateChange::operators).transpose()?.unwrap_or_default();
-        let (state, _) = StateChange::between(&operators, new)?;
+        let known = old.filter(|old| old.shares_source(new));
+        let operators = known.map(StateChange::operators).transpose()?;
+        let (state, _) = StateChange::between(operators.as_deref(), new)?;
         let (kind, version) = match is_unchanged {
             true => (ChangeKind::Unchanged, existing.version),
             false => (ChangeKind::Replace, existing.version.saturating_add(1)),
@@ -139,25 +140,33 @@ impl Shared {
             rows_out: self.log.last_producer(row_producer(existing.id)).map_or(0, |last| last.seq),
             late: self.log.last_producer(late_producer(existing.id)).map_or(0, |last| last.seq),
             fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
+            trail: Trail::default(),
         };
         let Some((old, left)) = left else {
-            let (change, _) = StateChange::between(&[], plan)?;
+            let (change, _) = StateChange::between(None, plan)?;
             return Ok((Snapshot { header, operators: fresh.operators }, change));
         };
+        let told = restored(&old, &left)?.told();
         header = Header {
             offset: left.header.offset,
-            event_times: event_times(&old, &left, plan)?,
+            event_times: event_times(&old, &left, told, plan),
             rows_in: left.header.rows_in,
             rows_out: left.header.rows_out,
             late: left.header.late,
+            trail: left.header.trail.clone(),
             ..header
         };
         let names = old.stateful_steps().map_err(RunError::from)?.into_iter().map(|step| step.name);
-        let known: Vec<(String, String)> = names.zip(left.header.fingerprints).collect();
-        let (change, from) = StateChange::between(&known, plan)?;
-        let operators = from.into_iter().zip(fresh.operators);
+        let known: Vec<(String, String)> = names.zip(left.header.fingerprints.clone()).collect();
+        let known = old.shares_source(plan).then_some(known.as_slice());
+        let (change, from) = StateChange::between(known, plan)?;
+        let fresh = match change.reads_again.is_empty() {
+            true => fresh,
+            false => self.read_again(&existing.tenant, plan, &left.header, told).await?.snapshot()?,
+        };
+        let operators = from.iter().zip(fresh.operators);
         let operators = operators.map(|(from, fresh)| match from {
-            Some(at) => left.operators.get(at).cloned().unwrap_or(fresh),
+            Some(at) => left.operators.get(*at).cloned().unwrap_or(fresh),
             None => fresh,
         });
         Ok((Snapshot { header, operators: operators.collect() }, change))
@@ -186,20 +195,19 @@ impl Shared {
 /// Where time stands for the sources of a successor. That of a source is its own, whoever looks at it; and what operators
 /// are told never goes back, whatever sources and patience the successor has: what has been given is not given again. With
 /// other sources altogether, time begins anew.
-fn event_times(old: &Arc<Plan>, left: &Snapshot, plan: &Plan) -> Result<Vec<i64>, EngineError> {
-    let told = restored(old, left)?.told();
+fn event_times(old: &Plan, left: &Snapshot, told: i64, plan: &Plan) -> Vec<i64> {
     let known = |source: &StreamTable| {
         let at = old.source_at(&source.name)?;
         left.header.event_times.get(at).copied()
     };
-    if told == i64::MIN || !plan.sources.iter().any(|source| known(source).is_some()) {
-        return Ok(plan.sources.iter().map(|source| known(source).unwrap_or(i64::MIN)).collect());
+    if told == i64::MIN || !old.shares_source(plan) {
+        return plan.sources.iter().map(|source| known(source).unwrap_or(i64::MIN)).collect();
     }
     let times = plan.sources.iter().map(|source| {
         let needed = told.saturating_add(plan.allowed_lateness_us).saturating_add(source.watermark_delay_us);
         known(source).unwrap_or(needed).max(needed)
     });
-    Ok(times.collect())
+    times.collect()
 }
 
 /// Files are written beside those who wait for the log.

@@ -12,6 +12,7 @@ use springhouse_model::{Clock, StreamKey, StreamName, SystemClock, TenantId, Tim
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::scan::Scan;
 use super::status::{Gauges, PipelineStatus, RunState};
 use super::task::{Task, Work, hold_name};
 use super::{EngineError, Shared, late_key};
@@ -56,6 +57,11 @@ impl Roster {
             .filter(|member| member.entry.tenant == *tenant)
             .map(|member| member.status(end))
             .collect()
+    }
+
+    /// Those of all tenants.
+    pub(crate) fn all(&self, end: Offset) -> Vec<PipelineStatus> {
+        self.members.lock().values().map(|member| member.status(end)).collect()
     }
 
     /// Tells all tasks to stop and hands them out to be waited for.
@@ -138,8 +144,8 @@ impl Member {
     fn status(&self, end: Offset) -> PipelineStatus {
         let gauges = &self.gauges;
         let watermark = gauges.watermark.load(Ordering::Relaxed);
-        let lag_records = end.0.saturating_sub(gauges.position.load(Ordering::Relaxed));
-        let seen_at = gauges.seen_at.load(Ordering::Relaxed);
+        let lag_records = end.0.saturating_sub(gauges.position());
+        let seen_at = gauges.seen_at();
         let lag_us = match lag_records > 0 && seen_at > 0 {
             true => SystemClock.now().micros().saturating_sub(seen_at).max(0),
             false => 0,
@@ -194,7 +200,7 @@ impl Shared {
         let error = task.note().map(str::to_owned);
         let member = Member { entry, from, state: RunState::Running, error, gauges, running: None };
         self.roster.members.lock().insert(id, member);
-        let task = self.threads.start(supervise(Arc::downgrade(self), id, task))?;
+        let task = self.threads.start(supervise(Arc::downgrade(self), id, task, self.scans.of(id)))?;
         if let Some(member) = self.roster.members.lock().get_mut(&id) {
             member.running = Some(Running { stop, task });
         }
@@ -236,15 +242,15 @@ impl Shared {
 }
 
 /// Runs a task and notes how it ended; a panic is a failure of this pipeline alone.
-async fn supervise(engine: std::sync::Weak<Shared>, id: u64, task: Task) {
+async fn supervise(engine: std::sync::Weak<Shared>, id: u64, task: Box<Task>, scan: Scan) {
     // On a task of its own that ends with this one: a panic inside must not take the note-taker with it.
-    let mut inner = AbortOnDrop(tokio::spawn(task.run()));
+    let mut inner = AbortOnDrop(tokio::spawn(task.run(scan)));
     let reason = match (&mut inner.0).await {
         Ok(Ok(())) | Ok(Err(EngineError::Closed)) => return,
         Ok(Err(EngineError::Log(springhouse_log::LogError::Closed))) => return,
         Ok(Err(error)) => error.full_text(),
         Err(error) if error.is_cancelled() => return,
-        Err(_) => "a fault of the program; the log of the hub has the details".to_owned(),
+        Err(_) => EngineError::Fault.full_text(),
     };
     if let Some(engine) = engine.upgrade() {
         engine.failed(id, reason).await;

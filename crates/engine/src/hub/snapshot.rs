@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
+use super::task::Trail;
 use crate::pipeline::State;
 
 const MAGIC: &[u8; 4] = b"SHSN";
@@ -47,6 +48,9 @@ pub(crate) struct Header {
     /// What each operator with a state computes, in the order of the states. Empty before this was written down.
     #[serde(default)]
     pub(crate) fingerprints: Vec<String>,
+    /// How far event time had come where before `offset`. Empty before this was written down.
+    #[serde(default)]
+    pub(crate) trail: Trail,
 }
 
 impl Snapshot {
@@ -246,6 +250,7 @@ mod tests {
             rows_out: 2,
             late: 3,
             fingerprints: vec!["read homes".to_owned()],
+            trail: Trail::default(),
         };
         Snapshot { header, operators: vec![vec![1, 2, 3], vec![]] }
     }

@@ -1,12 +1,15 @@
 //! How pipelines are doing.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use springhouse_meta::PipelineKind;
 use springhouse_model::{StreamName, Timestamp};
+
+use super::scan::Progress;
 
 /// A rate is what came in during the last seconds.
 const RATE_SPAN: Duration = Duration::from_secs(10);
@@ -63,7 +66,6 @@ pub(crate) struct Gauges {
     pub(crate) rows_out: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) position: AtomicU64,
-    /// When the last record that was dealt with was appended.
     pub(crate) seen_at: AtomicI64,
     /// [`i64::MIN`] before the first row.
     pub(crate) watermark: AtomicI64,
@@ -71,11 +73,31 @@ pub(crate) struct Gauges {
     /// Microseconds.
     pub(crate) busy: AtomicU64,
     rate: Mutex<VecDeque<(Instant, u64)>>,
+    /// Of those with whom it reads the log.
+    together: Mutex<Option<Arc<Progress>>>,
 }
 
 impl Gauges {
     pub(crate) fn new() -> Gauges {
         Gauges { watermark: AtomicI64::new(i64::MIN), ..Gauges::default() }
+    }
+
+    pub(crate) fn rides_with(&self, progress: Option<&Arc<Progress>>) {
+        *self.together.lock() = progress.cloned();
+    }
+
+    /// The record with which it goes on. Those who read the log together have all dealt with what they have passed.
+    pub(crate) fn position(&self) -> u64 {
+        let together = self.together.lock();
+        let others = together.as_ref().map_or(0, |progress| progress.position.load(Ordering::Relaxed));
+        self.position.load(Ordering::Relaxed).max(others)
+    }
+
+    /// When the last record that was dealt with was appended.
+    pub(crate) fn seen_at(&self) -> i64 {
+        let together = self.together.lock();
+        let others = together.as_ref().map_or(0, |progress| progress.seen_at.load(Ordering::Relaxed));
+        self.seen_at.load(Ordering::Relaxed).max(others)
     }
 
     /// Remembers the count of rows for the rate, at most once in a fraction of a second.

@@ -8,19 +8,19 @@
 //! After a restart the newest good snapshot is restored and the log is read again from its offset. The rows come out again
 //! with the same numbers, and those that the log has already are passed over: each is there once.
 
+mod alone;
+mod clock;
 mod output;
+mod rows;
 mod standing;
+mod trail;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::{Kind, Log, Offset, PACE, Reader, Record};
+use springhouse_log::{Kind, Log, Offset};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
-use springhouse_schema::{Schema, adapt};
 use tokio::sync::watch;
 
 use super::budget::Share;
@@ -29,19 +29,17 @@ use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
 use super::{EngineError, Streams};
 use crate::{Emitted, Pipeline, Plan, RunError};
+use standing::Standing;
+
+pub(super) use rows::Rows;
+pub(super) use trail::Trail;
 
 /// Bytes of records that are taken at once: bounds the rows that wait for one append.
-const READ_BYTES: usize = 1 << 20;
+pub(super) const READ_BYTES: usize = 1 << 20;
 /// Rows of one append; larger results are cut, so that records stay small enough for those who tail the stream.
 const APPEND_ROWS: usize = 16_384;
-/// A snapshot is taken this long after the first row that the last one does not cover: what a restart reads again.
-const SNAPSHOT_AFTER: Duration = Duration::from_secs(10);
-/// … or after this many rows.
-const SNAPSHOT_ROWS: u64 = 1_000_000;
-/// The position moves on also without rows for it, so that the log need not be kept.
-const SNAPSHOT_IDLE: Duration = Duration::from_secs(60);
 /// How long to wait before trying again what failed for a passing reason, such as a full disk.
-const RETRY: Duration = Duration::from_millis(500);
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// What a task works with.
 pub(crate) struct Work {
@@ -71,33 +69,6 @@ pub(crate) fn late_producer(pipeline: u64) -> u64 {
     pipeline * 2 + 1
 }
 
-/// The rows of a record in the columns that a plan was made for. The log orders the rows of one append by partition, which says nothing about when
-/// they happened; by time, a record adds no disorder of its own, and the order is still a function of the log alone.
-pub(super) fn rows_of(
-    record: &Record,
-    source: &StreamEntry,
-    schema: &Schema,
-) -> Result<RecordBatch, EngineError> {
-    let damaged =
-        |why: String| EngineError::Record { offset: record.offset.0, stream: source.key.name.clone(), why };
-    let batch = record.batch().map_err(|error| damaged(error.to_string()))?;
-    let batch = adapt(&batch, schema).map_err(|error| damaged(error.to_string()))?;
-    if record.spans.len() > 1 { Ok(by_time(batch)?) } else { Ok(batch) }
-}
-
-fn by_time(batch: RecordBatch) -> Result<RecordBatch, RunError> {
-    let Some(times) = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() else {
-        return Ok(batch);
-    };
-    let times = times.values();
-    if times.is_sorted() {
-        return Ok(batch);
-    }
-    let mut order: Vec<u32> = (0..times.len() as u32).collect();
-    order.sort_by_key(|row| times[*row as usize]);
-    Ok(take_record_batch(&batch, &UInt32Array::from(order))?)
-}
-
 /// A pipeline as the snapshot left it. The first snapshot is taken before there is any state.
 pub(super) fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline, RunError> {
     let mut pipeline = plan.start();
@@ -110,7 +81,8 @@ pub(super) fn restored(plan: &Arc<Plan>, snapshot: &Snapshot) -> Result<Pipeline
 pub(crate) struct Task {
     work: Work,
     pipeline: Pipeline,
-    reader: Reader,
+    /// The record with which it goes on.
+    position: Offset,
     /// Numbers of the next rows; those below what the log has are passed over.
     next_row: u64,
     next_late: u64,
@@ -119,18 +91,16 @@ pub(crate) struct Task {
     late: Vec<RecordBatch>,
     /// Of each source.
     silences: Vec<Silence>,
+    trail: Trail,
     note: Option<&'static str>,
-    rows_since_snapshot: u64,
-    snapshot_at: Instant,
-    snapshot_offset: Offset,
-    labels: [metrics::Counter; 3],
+    standing: Standing,
     /// How long it has computed, by the clock: a core that others took in between counts too.
     busy: Duration,
 }
 
 impl Task {
     /// Restores the newest snapshot that fits and whose records the log still has.
-    pub(crate) async fn restore(work: Work) -> Result<Task, EngineError> {
+    pub(crate) async fn restore(work: Work) -> Result<Box<Task>, EngineError> {
         let (folder, version) = (work.folder.clone(), work.entry.version);
         let (candidates, damaged) = tokio::task::spawn_blocking(move || folder.candidates(version))
             .await
@@ -145,7 +115,7 @@ impl Task {
         let head = work.log.head();
         for snapshot in candidates.into_iter().filter(|snapshot| snapshot.header.offset >= head.0) {
             match restored(&work.plan, &snapshot) {
-                Ok(pipeline) => return Ok(Task::new(work, pipeline, &snapshot.header)),
+                Ok(pipeline) => return Ok(Box::new(Task::new(work, pipeline, &snapshot.header))),
                 Err(error) => tracing::warn!(
                     pipeline = work.entry.name,
                     error = &error as &dyn std::error::Error,
@@ -153,7 +123,7 @@ impl Task {
                 ),
             }
         }
-        Ok(Task::anew(work))
+        Ok(Box::new(Task::anew(work)))
     }
 
     /// Without a snapshot. What has written no rows yet begins as it would have begun when it was created; otherwise rows
@@ -171,6 +141,7 @@ impl Task {
             rows_out,
             late,
             fingerprints: Vec::new(),
+            trail: Trail::default(),
         };
         let pipeline = work.plan.start();
         let mut task = Task::new(work, pipeline, &header);
@@ -189,29 +160,23 @@ impl Task {
     }
 
     fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
-        let reader = Reader::new(Arc::clone(&work.log), Offset(header.offset)).paced(PACE);
-        let name = work.entry.name.clone();
-        let rows = |direction: &'static str| metrics::counter!("springhouse_pipeline_rows_total", "pipeline" => name.clone(), "direction" => direction);
-        let late = metrics::counter!("springhouse_pipeline_late_total", "pipeline" => name.clone());
-        let labels = [rows("in"), rows("out"), late];
         let sources = work.sources.iter().enumerate();
         let silences =
             sources.map(|(at, source)| Silence::new(source.idle_us, pipeline.event_time(at))).collect();
+        let standing = Standing::new(work.entry.id, header.offset);
         let mut task = Task {
             work,
             pipeline,
-            reader,
+            position: Offset(header.offset),
             next_row: header.rows_out,
             next_late: header.late,
             rows_in: header.rows_in,
             rows: Vec::new(),
             late: Vec::new(),
             silences,
+            trail: header.trail.clone(),
             note: None,
-            rows_since_snapshot: 0,
-            snapshot_at: Instant::now(),
-            snapshot_offset: Offset(header.offset),
-            labels,
+            standing,
             busy: Duration::ZERO,
         };
         // What a snapshot brings in is judged with the first record.
@@ -220,110 +185,76 @@ impl Task {
         task
     }
 
-    /// Works until it is told to stop, then leaves a snapshot behind.
-    pub(crate) async fn run(mut self) -> Result<(), EngineError> {
-        let mut stop = self.work.stop.clone();
-        loop {
-            let patience = self.patience();
-            let records = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                records = self.reader.next(READ_BYTES) => Some(records?),
-                () = tokio::time::sleep(patience) => None,
-            };
-            if let Some(records) = records {
-                let seen_at = records.last().map(|record| record.appended_at);
-                self.take(records).await?;
-                if !self.deliver(&mut stop).await? {
-                    // Told to stop while rows could not be written: they come again from the last snapshot.
-                    return Ok(());
-                }
-                self.tell(seen_at);
-            } else if self.is_time_to_mark() {
-                self.mark().await;
-            }
-            if self.is_snapshot_due() {
-                self.snapshot().await?;
-            }
+    pub(super) fn id(&self) -> u64 {
+        self.work.entry.id
+    }
+
+    /// The numbers of the streams that it reads.
+    pub(super) fn streams(&self) -> impl Iterator<Item = u32> + '_ {
+        self.work.sources.iter().map(|source| source.id)
+    }
+
+    /// Becomes true when it has to end.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.work.stop.clone()
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        self.work.share.bytes()
+    }
+
+    pub(super) fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// The records before `position` have been dealt with: those that it was not given are not of its streams.
+    pub(super) fn has_come_to(&mut self, position: Offset) {
+        self.position = self.position.max(position);
+    }
+
+    pub(super) fn gauges(&self) -> &Arc<Gauges> {
+        &self.work.gauges
+    }
+
+    /// Whether it has been told to stop. Looked at between records: a slow statement must not keep the hub from ending.
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.work.stop.borrow()
+    }
+
+    /// Deals with a record, unless it has done so before.
+    pub(super) fn take(&mut self, rows: &mut Rows<'_>) -> Result<(), EngineError> {
+        let record = rows.record();
+        if record.offset < self.position {
+            return Ok(());
         }
-        if self.reader.position() > self.snapshot_offset {
-            self.snapshot().await?;
-        }
+        self.position = record.next_offset();
+        let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
+        let Some(source) = self.work.sources.iter().position(is_it) else { return Ok(()) };
+        let began = Instant::now();
+        let emitted = match record.kind {
+            Kind::Readings => self.push(source, rows)?,
+            Kind::Marks => match silence::marked(&record.payload) {
+                Some(event_time) => self.pipeline.advance_to(source, event_time)?,
+                None => return Ok(()),
+            },
+            Kind::Sessions => return Ok(()),
+        };
+        self.work.share.hold(self.pipeline.state_bytes())?;
+        self.busy += began.elapsed();
+        self.rows.extend(emitted.rows);
+        self.late.extend(emitted.late);
         Ok(())
     }
 
-    /// One by one, and each given back before the next: what is decoded can be far larger than what was read. When
-    /// told to stop, the next one is where it goes on: a slow statement must not keep the hub from ending.
-    async fn take(&mut self, records: Vec<Arc<Record>>) -> Result<(), EngineError> {
-        for record in records {
-            if *self.work.stop.borrow() {
-                self.reader.seek(record.offset);
-                break;
-            }
-            let began = Instant::now();
-            let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
-            let Some(source) = self.work.sources.iter().position(is_it) else { continue };
-            let emitted = match record.kind {
-                Kind::Readings => self.push(source, &record)?,
-                Kind::Marks => match silence::marked(&record.payload) {
-                    Some(event_time) => self.pipeline.advance_to(source, event_time)?,
-                    None => continue,
-                },
-                Kind::Sessions => continue,
-            };
-            self.work.share.hold(self.pipeline.state_bytes())?;
-            self.busy += began.elapsed();
-            self.rows.extend(emitted.rows);
-            self.late.extend(emitted.late);
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, source: usize, record: &Record) -> Result<Emitted, EngineError> {
+    fn push(&mut self, source: usize, rows: &mut Rows<'_>) -> Result<Emitted, EngineError> {
         let schema = &self.work.plan.sources[source].schema;
-        let batch = rows_of(record, &self.work.sources[source], schema)?;
-        let rows = batch.num_rows() as u64;
-        self.rows_in += rows;
-        self.rows_since_snapshot += rows;
-        self.labels[0].increment(rows);
+        let batch = rows.read_as(&self.work.sources[source], schema)?;
+        let count = batch.num_rows() as u64;
+        self.trail.note(rows.record().offset.0, self.pipeline.latest());
+        self.rows_in += count;
+        self.standing.rows += count;
         let emitted = self.pipeline.push(source, &batch)?;
         self.silences[source].broken(self.pipeline.event_time(source));
         Ok(emitted)
-    }
-
-    /// How long to wait for records before looking at the clock.
-    fn patience(&self) -> Duration {
-        self.silent_until_close().map_or(SNAPSHOT_AFTER, |wait| wait.min(SNAPSHOT_AFTER))
-    }
-
-    /// How long until silence alone lets a window close: all streams that hold it back must have been silent. `None` when
-    /// nothing waits, or for a stream that is never idle.
-    fn silent_until_close(&self) -> Option<Duration> {
-        let waits = self.pipeline.waits_for();
-        let waits = waits.iter().map(|(source, event_time)| self.silences[*source].until(*event_time));
-        waits.reduce(|longest, wait| Some(longest?.max(wait?))).flatten()
-    }
-
-    /// Whether a window waits for nothing but rows that do not come. With records still to be read nobody knows.
-    fn is_time_to_mark(&self) -> bool {
-        self.reader.position() >= self.work.log.end()
-            && self.silent_until_close().is_some_and(|wait| wait.is_zero())
-    }
-
-    /// Writes down that event time has come to the end of the next window; the window closes when the mark is read.
-    async fn mark(&mut self) {
-        for (source, event_time) in self.pipeline.waits_for() {
-            let key = &self.work.sources[source].key;
-            if let Err(error) = self.work.streams.mark(key, silence::mark(event_time)).await {
-                tracing::warn!(
-                    pipeline = self.work.entry.name,
-                    error = &error as &dyn std::error::Error,
-                    "the end of a silent window cannot be written down yet"
-                );
-                tokio::time::sleep(RETRY).await;
-                return;
-            }
-        }
     }
 }

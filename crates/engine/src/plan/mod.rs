@@ -116,6 +116,10 @@ impl Plan {
         self.sources.iter().position(|source| source.name == *stream)
     }
 
+    pub(crate) fn shares_source(&self, other: &Plan) -> bool {
+        other.sources.iter().any(|source| self.source_at(&source.name).is_some())
+    }
+
     /// A run from the beginning.
     pub fn start(self: &Arc<Plan>) -> Pipeline {
         Pipeline::new(Arc::clone(self))

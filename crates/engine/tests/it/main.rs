@@ -14,6 +14,7 @@ mod patterns;
 mod pipelines;
 mod replacements;
 mod restarts;
+mod scans;
 mod silence;
 mod slt;
 mod windows;

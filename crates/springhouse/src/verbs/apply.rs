@@ -72,6 +72,7 @@ struct Step {
     name: String,
     change: String,
     keeps: Vec<String>,
+    reads_again: Vec<String>,
     begins_empty: Vec<String>,
     gives_up: Vec<String>,
 }
@@ -153,6 +154,7 @@ impl Step {
     fn state(&self) -> String {
         let parts = [
             ("keeps the state of", &self.keeps),
+            ("reads the log again", &self.reads_again),
             ("begins empty", &self.begins_empty),
             ("gives up the state of", &self.gives_up),
         ];

@@ -1,33 +1,39 @@
 //! What a task writes: rows and late rows, numbered, each once.
 
+use std::sync::Arc;
+
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
-use springhouse_log::Producer;
+use springhouse_log::{Producer, Reader};
 use springhouse_model::StreamKey;
-use tokio::sync::watch;
 
-use super::{APPEND_ROWS, READ_BYTES, RETRY, Snapshot, Task, late_producer, row_producer};
+use super::{APPEND_ROWS, READ_BYTES, RETRY, Rows, Snapshot, Task, late_producer, row_producer};
 use crate::RunError;
 use crate::hub::{EngineError, late_key};
 
 impl Task {
-    /// Appends what waits. False when the engine stops before it could.
-    pub(super) async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Result<bool, EngineError> {
+    pub(in crate::hub) fn has_rows(&self) -> bool {
+        !self.rows.is_empty() || !self.late.is_empty()
+    }
+
+    /// Appends what waits. False when it is told to stop before it could.
+    pub(in crate::hub) async fn deliver(&mut self) -> Result<bool, EngineError> {
+        if !self.has_rows() {
+            return Ok(true);
+        }
         let tenant = self.work.entry.tenant.clone();
         let into = StreamKey::new(tenant, self.work.entry.into.clone());
         let late_into = late_key(&self.work.entry)?;
         let rows = std::mem::take(&mut self.rows);
         let late = std::mem::take(&mut self.late);
         let id = self.work.entry.id;
-        let Some(next) = self.append(&into, rows, row_producer(id), self.next_row, stop).await? else {
+        let Some(next) = self.append(&into, rows, row_producer(id), self.next_row).await? else {
             return Ok(false);
         };
-        self.labels[1].increment(next - self.next_row);
         self.next_row = next;
-        let Some(next) = self.append(&late_into, late, late_producer(id), self.next_late, stop).await? else {
+        let Some(next) = self.append(&late_into, late, late_producer(id), self.next_late).await? else {
             return Ok(false);
         };
-        self.labels[2].increment(next - self.next_late);
         self.next_late = next;
         Ok(true)
     }
@@ -39,9 +45,9 @@ impl Task {
         batches: Vec<RecordBatch>,
         producer: u64,
         mut next: u64,
-        stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<u64>, EngineError> {
         let Some(first) = batches.first() else { return Ok(Some(next)) };
+        let mut stop = self.work.stop.clone();
         let rows = concat_batches(&first.schema(), &batches).map_err(RunError::from)?;
         let there = self.work.log.last_producer(producer).map_or(0, |last| last.seq);
         let end = next + rows.num_rows() as u64;
@@ -74,24 +80,22 @@ impl Task {
 
     /// Goes on until the log holds no row that is not made yet, and no further; for one that does not run. What has
     /// stopped in the middle has written rows that its last snapshot does not know.
-    pub(crate) async fn settle(mut self) -> Result<Snapshot, EngineError> {
-        let mut stop = self.work.stop.clone();
+    pub(crate) async fn settle(mut self: Box<Task>) -> Result<Snapshot, EngineError> {
         let written = |producer| self.work.log.last_producer(producer).map_or(0, |last| last.seq);
         let id = self.work.entry.id;
         let (rows, late) = (written(row_producer(id)), written(late_producer(id)));
+        let mut reader = Reader::new(Arc::clone(&self.work.log), self.position);
         while self.next_row < rows || self.next_late < late {
-            let records = self.reader.next_ready(READ_BYTES).await?;
+            let records = reader.next_ready(READ_BYTES).await?;
             if records.is_empty() {
                 break;
             }
             for record in records {
-                let next = record.next_offset();
-                self.take(vec![record]).await?;
-                if !self.deliver(&mut stop).await? {
+                self.take(&mut Rows::of(&record))?;
+                if !self.deliver().await? {
                     return Err(EngineError::Unsettled);
                 }
                 if self.next_row >= rows && self.next_late >= late {
-                    self.reader.seek(next);
                     break;
                 }
             }
