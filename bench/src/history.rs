@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Barrier;
 
+use crate::api::{get, get_with, post};
 use crate::client::{Client, Target};
 use crate::random::Random;
 use crate::report::{Report, percentile};
@@ -218,24 +219,4 @@ fn catch_up(server: &Server, report: &mut Report) -> Result<()> {
         format!("{:.0}", rows / cpu),
     ]);
     Ok(())
-}
-
-fn get(server: &Server, path: &str) -> Result<Value> {
-    get_with(&ureq::Agent::new_with_defaults(), server, path)
-}
-
-fn get_with(agent: &ureq::Agent, server: &Server, path: &str) -> Result<Value> {
-    let (url, token) = address(server, path)?;
-    Ok(agent.get(url).header("Authorization", token).call()?.body_mut().read_json()?)
-}
-
-fn post(server: &Server, path: &str, body: &Value) -> Result<Value> {
-    let (url, token) = address(server, path)?;
-    Ok(ureq::post(url).header("Authorization", token).send_json(body)?.body_mut().read_json()?)
-}
-
-fn address(server: &Server, path: &str) -> Result<(String, String)> {
-    let http = server.http.as_deref().context("not a hub")?;
-    let token = server.token.as_deref().context("no token")?;
-    Ok((format!("{http}/api/v1{path}"), format!("Bearer {token}")))
 }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
+use crate::api::post;
 use crate::client::{Client, Target};
 use crate::report::{Report, percentile};
 use crate::{Arguments, servers};
@@ -15,24 +16,49 @@ use crate::{Arguments, servers};
 const RATES: [u64; 2] = [1_000, 10_000];
 const PUBLISHERS: u64 = 20;
 
+/// What the reader waits for.
+struct Way {
+    what: &'static str,
+    stream: &'static str,
+    /// Makes the stream out of what is published.
+    rule: Option<&'static str>,
+    /// One of so many messages comes out.
+    part: u64,
+}
+
+const WAYS: [Way; 2] = [
+    Way { what: "the reading", stream: "latency", rule: None, part: 1 },
+    Way {
+        what: "an alert for one in ten",
+        stream: "alerts.tenth",
+        rule: Some(
+            "CREATE ALERT tenth AS SELECT device, ts, sent_us, value FROM latency WHERE value % 10 < 1",
+        ),
+        part: 10,
+    },
+];
+
 pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.section(
         "Publish → row on an open WebSocket",
         "The payload carries the moment of sending; the reader subtracts it from the moment at which the row is parsed. \
-         Publishers, hub and reader share the machine.",
+         An alert has gone through the log twice. Publishers, hub and reader share the machine.",
     );
-    report.table(&["messages/s asked", "rows seen", "p50 ms", "p99 ms", "max ms"]);
-    for rate in RATES {
+    report.table(&["what comes out", "messages/s asked", "rows seen", "p50 ms", "p99 ms", "max ms"]);
+    for (way, rate) in WAYS.iter().flat_map(|way| RATES.map(|rate| (way, rate))) {
         let server = servers::hub(arguments)?;
         let url = server.http.as_deref().context("a hub has an address")?.replace("http", "ws");
-        let mut request = format!("{url}/api/v1/tail?stream=latency").into_client_request()?;
+        let mut request = format!("{url}/api/v1/tail?stream={}", way.stream).into_client_request()?;
         let bearer = format!("Bearer {}", server.token.as_deref().unwrap_or_default());
         request.headers_mut().insert(AUTHORIZATION, bearer.parse()?);
         warm_up(&server.target).await?;
+        if let Some(rule) = way.rule {
+            post(&server, "/pipelines", &json!({ "sql": rule }))?;
+        }
         let (socket, _) =
             tokio_tungstenite::connect_async(request).await.context("cannot open the WebSocket")?;
         let time = Duration::from_secs(arguments.seconds);
-        let expected = rate * arguments.seconds;
+        let expected = rate * arguments.seconds / way.part;
         let reader = tokio::spawn(read(socket, expected, time + Duration::from_secs(10)));
         let publishers: Vec<_> = (0..PUBLISHERS)
             .map(|number| tokio::spawn(publish(server.target.clone(), number, rate / PUBLISHERS, time)))
@@ -44,6 +70,7 @@ pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
         latencies.sort_unstable();
         let milliseconds = |share: f64| format!("{:.1}", percentile(&latencies, share) as f64 / 1_000.0);
         report.row(&[
+            way.what.to_owned(),
             rate.to_string(),
             format!("{} of {expected}", latencies.len()),
             milliseconds(0.5),

@@ -3,6 +3,7 @@
 //! Every figure stands beside the peer's figure from the same run, because wall times depend on the machine and
 //! its neighbours. CPU seconds and resident memory are read from `/proc` for the server process alone.
 
+mod api;
 mod client;
 mod disk;
 mod engine;
@@ -13,6 +14,7 @@ mod process;
 mod random;
 mod recovery;
 mod report;
+mod rules;
 mod servers;
 mod starting;
 mod throughput;
@@ -32,6 +34,7 @@ enum Part {
     Start,
     Recovery,
     History,
+    Rules,
 }
 
 /// Measures Springhouse beside its peers.
@@ -66,6 +69,9 @@ struct Arguments {
     /// Devices whose month is stored in the history part.
     #[arg(long, default_value_t = 1_000)]
     devices: u64,
+    /// Rules of the rules part.
+    #[arg(long, default_value_t = 2_000)]
+    rules: usize,
     /// What a person types to get this report, for its head.
     #[arg(long, default_value = "springhouse-bench")]
     recipe: String,
@@ -111,6 +117,9 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
     }
     if wanted(Part::History) {
         history::measure(arguments, report).await?;
+    }
+    if wanted(Part::Rules) {
+        rules::measure(arguments, report).await?;
     }
     Ok(())
 }

@@ -17,13 +17,23 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok((ticks(11) + ticks(12)) / TICKS_PER_SECOND)
 }
 
+/// Resident memory in megabytes that no file backs.
+pub fn private_mb(pid: u32) -> Result<f64> {
+    Ok(status_kb(pid, &["RssAnon:"])?[0] / 1024.0)
+}
+
 /// Resident memory in megabytes: now, and at its highest.
 pub fn memory_mb(pid: u32) -> Result<(f64, f64)> {
+    let found = status_kb(pid, &["VmRSS:", "VmHWM:"])?;
+    Ok((found[0] / 1024.0, found[1] / 1024.0))
+}
+
+/// Lines of `/proc/<pid>/status` in kilobytes.
+fn status_kb<const N: usize>(pid: u32, keys: &[&str; N]) -> Result<[f64; N]> {
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).context("cannot read the process's memory")?;
-    let kilobytes = |key: &str| {
+    Ok(keys.map(|key| {
         let line = status.lines().find(|line| line.starts_with(key)).unwrap_or_default();
         line.split_whitespace().nth(1).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    Ok((kilobytes("VmRSS:") / 1024.0, kilobytes("VmHWM:") / 1024.0))
+    }))
 }

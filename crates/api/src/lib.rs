@@ -44,8 +44,10 @@ mod sign_in;
 mod sql;
 mod state;
 mod statements;
+mod steps;
 mod streams;
 mod tail;
+mod tap;
 mod tokens;
 mod versions;
 

@@ -13,7 +13,8 @@ use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
     alerts, backtest, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines,
-    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tail, tokens, versions,
+    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tail, tap, tokens,
+    versions,
 };
 
 #[derive(OpenApi)]
@@ -44,7 +45,7 @@ use crate::{
         devices::list, devices::create, devices::show, devices::approve, devices::refuse,
         device_tokens::create, device_tokens::revoke, series::show, ingest::deliver,
         quarantine::list, quarantine::replay, quarantine::purge,
-        pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status,
+        pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status, tap::look,
         versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
         alerts::list, alerts::acknowledge,
     ),

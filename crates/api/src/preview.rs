@@ -1,9 +1,13 @@
 //! What a pipeline would have done over the last minutes, before it is created.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use springhouse_engine::{PreviewWish, Sample};
+use springhouse_model::StreamName;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -14,6 +18,7 @@ use crate::rows::{ColumnView, columns_of, raw_rows};
 use crate::sql::took_ms;
 use crate::state::App;
 use crate::statements::engine_problem;
+use crate::steps::{StepView, step_views};
 
 const MINUTES_MAX: u32 = 24 * 60;
 const ROWS_MAX: usize = 1_000;
@@ -29,6 +34,13 @@ pub(crate) struct PreviewDraft {
     /// At most 1000 rows.
     #[serde(default)]
     limit: Option<usize>,
+    /// Rows in the place of the last minutes, by stream: objects with `ts`, `device` and `site` beside the properties.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::HashMap<String, Vec<Object>>>)]
+    sample: Option<BTreeMap<StreamName, Vec<Box<RawValue>>>>,
+    /// Whether to show what each step hands on, too.
+    #[serde(default)]
+    steps: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -41,6 +53,9 @@ pub(crate) struct PreviewView {
     /// Rows that would have come too late.
     late: u64,
     took_ms: f64,
+    /// From the streams that it reads to its last columns; only when asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<StepView>,
 }
 
 /// Runs a statement over the last minutes without creating anything.
@@ -54,13 +69,21 @@ pub(crate) async fn run(
     let started = Instant::now();
     let minutes = draft.minutes.unwrap_or(10).clamp(1, MINUTES_MAX);
     let limit = draft.limit.unwrap_or(100).clamp(1, ROWS_MAX);
-    let preview =
-        app.engine.preview(caller.tenant(), &draft.sql, minutes, limit).await.map_err(engine_problem)?;
+    let sample = draft.sample.map(|sample| sample.into_iter().map(sample_of).collect());
+    let wish = PreviewWish { minutes, sample, limit, steps: draft.steps };
+    let preview = app.engine.preview(caller.tenant(), &draft.sql, wish).await.map_err(engine_problem)?;
     Ok(Json(PreviewView {
         columns: columns_of(&preview.schema),
         rows: raw_rows(&preview.batches, limit)?,
         scanned: preview.scanned,
         late: preview.late,
         took_ms: took_ms(started),
+        steps: step_views(preview.steps)?,
     }))
+}
+
+/// As the lines that a file would have.
+fn sample_of((stream, rows): (StreamName, Vec<Box<RawValue>>)) -> Sample {
+    let lines: Vec<String> = rows.iter().map(|row| row.get().replace(['\n', '\r'], " ")).collect();
+    Sample { stream, lines: lines.join("\n") }
 }

@@ -15,7 +15,7 @@ use crate::state::App;
 use crate::{
     alerts, auth, backtest, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt,
     openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas, series,
-    sign_in, sql, streams, tail, tokens, versions,
+    sign_in, sql, streams, tail, tap, tokens, versions,
 };
 
 /// What a caller needs for a route.
@@ -100,6 +100,7 @@ pub fn table() -> Vec<Route> {
         get("/api/v1/pipelines/{name}", READ, on(MethodFilter::GET, pipelines::show)),
         delete("/api/v1/pipelines/{name}", WRITE, on(MethodFilter::DELETE, pipelines::delete)),
         get("/api/v1/pipelines/{name}/status", READ, on(MethodFilter::GET, pipelines::status)),
+        get("/api/v1/pipelines/{name}/tap", READ, on(MethodFilter::GET, tap::look)),
         get("/api/v1/pipelines/{name}/versions", READ, on(MethodFilter::GET, versions::list)),
         post("/api/v1/pipelines/{name}/rollback", WRITE, on(MethodFilter::POST, versions::roll_back)),
         post("/api/v1/pipelines/{name}/pause", WRITE, on(MethodFilter::POST, pipelines::pause)),

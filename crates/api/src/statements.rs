@@ -47,9 +47,10 @@ pub(crate) fn engine_problem(error: EngineError) -> Problem {
     match error {
         EngineError::NotFound { kind, name } => Problem::not_found(kind, name),
         EngineError::NoVersion { .. } => Problem::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
-        EngineError::Exists { .. } | EngineError::InUse { .. } | EngineError::Target { .. } => {
-            Problem::conflict("conflict", error.to_string())
-        }
+        EngineError::Exists { .. }
+        | EngineError::InUse { .. }
+        | EngineError::NotRunning { .. }
+        | EngineError::Target { .. } => Problem::conflict("conflict", error.to_string()),
         EngineError::Registry(error) => registry_problem(error),
         EngineError::Meta(error) => Problem::from(error),
         _ => Problem::by_class(error.class(), "invalid_sql", "carry out the statement", &error),

@@ -19,6 +19,7 @@ mod ipc;
 mod operators;
 pub mod pipeline;
 pub mod plan;
+mod probe;
 pub mod statement;
 mod target;
 mod threads;
@@ -32,10 +33,12 @@ pub use error::RunError;
 pub use expansion::check_expansion;
 pub use hub::{
     BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, Options, Outcome, PipelineStatus,
-    Preview, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState, StateChange, Streams,
+    Preview, PreviewWish, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState, Sample, StateChange,
+    Streams, Tap,
 };
 pub use pipeline::{Emitted, Pipeline};
 pub use plan::{Catalog, Plan, PlanError, StreamTable, with_aggregates};
+pub use probe::SeenStep;
 pub use threads::{Interrupted, Task, Threads};
 
 /// The stream that takes the rows of an alert rule: `alerts.<name>`.

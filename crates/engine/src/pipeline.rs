@@ -15,9 +15,12 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 
+use parking_lot::Mutex;
+
 use crate::RunError;
 use crate::operators::{self, Chunk, Lineage, Operator, Outbox};
-use crate::plan::{Plan, Port};
+use crate::plan::{Edge, Plan, Port};
+use crate::probe::Probe;
 
 /// No row has been seen.
 const NO_TIME: i64 = i64::MIN;
@@ -46,6 +49,8 @@ pub struct Pipeline {
     event_times: Vec<i64>,
     /// Operators are told of no later time.
     told_max: i64,
+    /// Those who look at it.
+    probes: Vec<Arc<Mutex<Probe>>>,
     rows_in: u64,
     rows_out: u64,
     late: u64,
@@ -55,7 +60,16 @@ impl Pipeline {
     pub(crate) fn new(plan: Arc<Plan>) -> Pipeline {
         let operators = plan.stations.iter().map(|station| operators::start(&station.step)).collect();
         let event_times = vec![NO_TIME; plan.sources.len()];
-        Pipeline { plan, operators, event_times, told_max: i64::MAX, rows_in: 0, rows_out: 0, late: 0 }
+        Pipeline {
+            plan,
+            operators,
+            event_times,
+            told_max: i64::MAX,
+            probes: Vec::new(),
+            rows_in: 0,
+            rows_out: 0,
+            late: 0,
+        }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -76,7 +90,8 @@ impl Pipeline {
         let max = times.values().iter().copied().max().unwrap_or(NO_TIME);
         self.event_times[source] = self.event_times[source].max(max);
         let plan = Arc::clone(&self.plan);
-        for scan in plan.scans.iter().filter(|scan| scan.source == source) {
+        for (number, scan) in plan.scans.iter().enumerate().filter(|(_, scan)| scan.source == source) {
+            self.pass(Edge::Scan(number), batch);
             let chunk = Chunk { batch: batch.clone(), times: times.clone(), lineage: lineage.clone() };
             self.give(scan.to, chunk, &mut emitted)?;
         }
@@ -95,6 +110,15 @@ impl Pipeline {
         let mut emitted = Emitted::default();
         self.advance(told, &mut emitted)?;
         Ok(emitted)
+    }
+
+    /// From here on these see what the steps hand on.
+    pub(crate) fn look(&mut self, probes: Vec<Arc<Mutex<Probe>>>) {
+        self.probes = probes;
+    }
+
+    fn pass(&self, edge: Edge, batch: &RecordBatch) {
+        self.probes.iter().for_each(|probe| probe.lock().pass(edge, batch));
     }
 
     /// Time of a source has come as far as `event_time` though no row says so: windows close as if there had been one.
@@ -235,6 +259,7 @@ impl Pipeline {
         }
         let to = self.plan.stations[from].to;
         for chunk in out.chunks {
+            self.pass(Edge::Station(from), &chunk.batch);
             self.give(to, chunk, emitted)?;
         }
         Ok(())

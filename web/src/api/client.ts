@@ -93,7 +93,9 @@ export const api = {
   foreseeRollBack: (name: string, version: number) =>
     post<t.PipelineChange>(`/pipelines/${e(name)}/rollback`, { version, dry_run: true }),
   rollBack: (name: string, version: number) => post<unknown>(`/pipelines/${e(name)}/rollback`, { version }),
-  preview: (body: { sql: string; minutes: number; limit: number }) => post<t.Preview>("/pipelines/preview", body),
+  tap: (name: string, seconds: number, limit: number, signal?: AbortSignal) =>
+    json<t.Tapped>(withParams(`/pipelines/${e(name)}/tap`, { seconds, limit }), { signal }),
+  preview: (body: { sql: string; minutes: number; limit: number; steps?: boolean }) => post<t.Preview>("/pipelines/preview", body),
   pausePipeline: (name: string) => post<unknown>(`/pipelines/${e(name)}/pause`),
   resumePipeline: (name: string) => post<unknown>(`/pipelines/${e(name)}/resume`),
   dropPipeline: (name: string) => remove(`/pipelines/${e(name)}`),

@@ -143,6 +143,17 @@ export interface Preview extends Table {
   scanned: number;
   late: number;
   took_ms: number;
+  steps?: Step[];
+}
+/** A step of a pipeline, how many rows it has handed on, and the last of them. */
+export interface Step extends Table {
+  step: string;
+  detail: string;
+  handed_on: number;
+}
+export interface Tapped {
+  seconds: number;
+  steps: Step[];
 }
 export interface TailFrame {
   stream: string;

@@ -32,7 +32,7 @@ export function PipelineDraft() {
     // eslint-disable-next-line react-hooks/exhaustive-deps -- fills the empty editor once the streams are known
   }, [streams === undefined]);
   const preview = useMutation({
-    mutationFn: () => api.preview({ sql: text, minutes: Number(minutes), limit: PREVIEW_ROWS }),
+    mutationFn: () => api.preview({ sql: text, minutes: Number(minutes), limit: PREVIEW_ROWS, steps: true }),
   });
   const create = useMutation({
     mutationFn: () => api.createPipeline(text),

@@ -21,6 +21,7 @@ import { Found } from "../ui/found";
 import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { lagText, perMinute } from "./figures";
+import { Tap } from "./tap";
 import { Versions } from "./versions";
 
 const route = getRouteApi("/inside/pipelines/$name");
@@ -89,6 +90,7 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
       <Panel title="SQL" hint={`version ${pipeline.version}`}>
         <SqlText sql={pipeline.sql} />
       </Panel>
+      <Tap pipeline={pipeline} />
       <Versions pipeline={pipeline} now={now} />
       <Written stream={pipeline.into} />
     </div>

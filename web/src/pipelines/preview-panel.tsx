@@ -6,6 +6,7 @@ import { ResultChart } from "../sql/result-chart";
 import { ResultTable } from "../sql/result-table";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
+import { Steps } from "./steps";
 
 interface Props {
   preview: { data?: Preview; error: unknown; isPending: boolean };
@@ -40,26 +41,33 @@ export function PreviewPanel({ preview, minutes, isAlert }: Props) {
     duration(result.took_ms),
   ];
   return (
-    <Panel
-      title="Preview"
-      hint={
-        <span role="status" className="tabular-nums">
-          {facts.join(" · ")}
-        </span>
-      }
-    >
-      {result.rows.length === 0 ? (
-        <p className="px-4 py-8 text-center text-[13px] text-mute">
-          {isAlert
-            ? `It would not have fired in the last ${minutes} minutes.`
-            : "No row in that time: no window was completed, or nothing fits the condition."}
-        </p>
-      ) : (
-        <>
-          {drawn && <ResultChart drawing={drawn} label="Preview as chart" />}
-          <ResultTable table={result} label="Preview rows" maxHeight={340} />
-        </>
+    <>
+      <Panel
+        title="Preview"
+        hint={
+          <span role="status" className="tabular-nums">
+            {facts.join(" · ")}
+          </span>
+        }
+      >
+        {result.rows.length === 0 ? (
+          <p className="px-4 py-8 text-center text-[13px] text-mute">
+            {isAlert
+              ? `It would not have fired in the last ${minutes} minutes.`
+              : "No row in that time: no window was completed, or nothing fits the condition."}
+          </p>
+        ) : (
+          <>
+            {drawn && <ResultChart drawing={drawn} label="Preview as chart" />}
+            <ResultTable table={result} label="Preview rows" maxHeight={340} />
+          </>
+        )}
+      </Panel>
+      {result.steps && (
+        <Panel title="Steps" hint="what each has handed on">
+          <Steps steps={result.steps} />
+        </Panel>
       )}
-    </Panel>
+    </>
   );
 }

@@ -161,6 +161,40 @@ async fn a_change_says_what_keeps_its_state_and_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn a_preview_takes_a_sample_and_shows_the_steps() {
+    let house = furnished().await;
+    house.say("a", "meter", json!([{ "power": 50 }])).await;
+    let reader = house.with_scopes(&[Scope::Read]).await;
+    let sample = json!({ "meter": [{ "ts": "2026-01-01T00:00:01Z", "device": "x", "power": 3.5 },
+        { "ts": "2026-01-01T00:00:02Z", "device": "y", "power": 0.5 }] });
+    let body =
+        json!({ "sql": "SELECT device, power FROM meter WHERE power > 1", "sample": sample, "steps": true });
+    let preview = reader.post(PREVIEW, body).await.expect(200);
+    assert_eq!(preview["rows"], json!([["x", 3.5]]));
+    let steps = preview["steps"].as_array().unwrap();
+    let told: Vec<_> = steps.iter().map(|step| (step["step"].clone(), step["handed_on"].clone())).collect();
+    assert_eq!(told[..2], [(json!("read"), json!(2)), (json!("filter"), json!(1))], "{preview}");
+    let body =
+        json!({ "sql": "SELECT power FROM meter", "sample": { "meter": [{ "ts": 1, "power": "much" }] } });
+    let problem = reader.post(PREVIEW, body).await.problem(400, "invalid_sql");
+    assert!(problem["detail"].as_str().unwrap().contains("row 1 of the sample of `meter`"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_tap_is_for_readers_and_for_pipelines_that_run() {
+    let house = furnished().await;
+    house.say("a", "meter", json!([{ "power": 50 }])).await;
+    create(&house, "CREATE PIPELINE copy INTO copied AS SELECT device, power FROM meter").await.expect(201);
+    let reader = house.with_scopes(&[Scope::Read]).await;
+    let tap = reader.get("/api/v1/pipelines/copy/tap?seconds=0").await.expect(200);
+    assert_eq!((&tap["seconds"], &tap["steps"][0]["step"]), (&json!(0.0), &json!("read")), "{tap}");
+    house.stranger().get("/api/v1/pipelines/copy/tap").await.problem(401, "unauthenticated");
+    reader.get("/api/v1/pipelines/none/tap").await.problem(404, "not_found");
+    house.admin().post("/api/v1/pipelines/copy/pause", json!({})).await.expect(200);
+    reader.get("/api/v1/pipelines/copy/tap?seconds=0").await.problem(409, "conflict");
+}
+
+#[tokio::test]
 async fn a_preview_shows_the_last_minutes_and_creates_nothing() {
     let house = furnished().await;
     house.say("a", "meter", json!([{ "power": 5 }, { "power": 50 }])).await;

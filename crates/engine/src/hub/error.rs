@@ -16,6 +16,8 @@ pub enum EngineError {
     Plan(#[from] PlanError),
     #[error("{kind} `{name}` does not exist")]
     NotFound { kind: &'static str, name: StreamName },
+    #[error("`{name}` does not run; hint: RESUME PIPELINE {name}")]
+    NotRunning { name: StreamName },
     #[error("{kind} `{name}` exists already{}", exists_hint(kind))]
     Exists { kind: &'static str, name: StreamName },
     #[error("stream `{stream}` is in use by {users}; hint: drop what uses it first")]
@@ -76,6 +78,7 @@ impl EngineError {
         match self {
             EngineError::Plan(_)
             | EngineError::NotFound { .. }
+            | EngineError::NotRunning { .. }
             | EngineError::Exists { .. }
             | EngineError::InUse { .. }
             | EngineError::Target { .. }

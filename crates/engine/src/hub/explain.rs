@@ -10,7 +10,7 @@ impl Shared {
     pub(super) async fn explain(&self, tenant: &TenantId, name: &StreamName) -> Result<Outcome, EngineError> {
         let entry = self.known(tenant, name).await?;
         let plan = self.planned(&entry).await?;
-        let line = |ExplainedStep { step, detail }| format!("{step}\t{detail}");
+        let line = |ExplainedStep { step, detail, .. }| format!("{step}\t{detail}");
         let mut lines: Vec<String> = plan.explain().into_iter().map(line).collect();
         lines.push(match plan.judges_lateness {
             true => format!("write\t{}, late rows to {}", entry.into, late_key(&entry)?.name),

@@ -17,11 +17,13 @@ mod preview;
 mod proposal;
 mod replace;
 mod roster;
+mod sample;
 mod scan;
 mod silence;
 mod snapshot;
 mod status;
 mod streams;
+mod tap;
 mod targets;
 mod task;
 mod versions;
@@ -38,10 +40,12 @@ pub use backtest::{BacktestOf, BacktestPlan};
 pub use change::{Change, ChangeKind, StateChange};
 pub use error::EngineError;
 pub use execute::Outcome;
-pub use preview::Preview;
+pub use preview::{Preview, PreviewWish};
 pub use proposal::{Proposal, ProposedDrop, ProposedError, ProposedStep};
+pub use sample::Sample;
 pub use status::{PipelineStatus, RunState};
 pub use streams::Streams;
+pub use tap::Tap;
 
 use budget::Budgets;
 use roster::Roster;
@@ -52,6 +56,8 @@ use crate::Threads;
 
 /// Previews that compute at the same time.
 const PREVIEWS_MAX: usize = 4;
+/// Snapshots that are written at the same time.
+const WRITERS_MAX: usize = 4;
 
 /// How the engine is set up.
 #[derive(Clone, Debug)]
@@ -90,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Those who ask for more previews wait.
     pub(crate) previews: Semaphore,
+    /// Those of pipelines that are written take turns.
+    pub(crate) writers: Arc<Semaphore>,
     pub(crate) threads: Threads,
 }
 
@@ -124,6 +132,7 @@ impl Engine {
             roster: Roster::default(),
             turn: tokio::sync::Mutex::new(()),
             previews: Semaphore::new(PREVIEWS_MAX),
+            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             threads,
         };
         let engine = Engine { shared: Arc::new(shared) };

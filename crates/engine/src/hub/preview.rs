@@ -1,22 +1,26 @@
 //! What a statement would have given over the last minutes, without creating anything.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use parking_lot::Mutex;
 use springhouse_log::{Kind, Reader};
 use springhouse_model::{Clock, SystemClock, TenantId, Timestamp};
 
+use super::sample::Sample;
 use super::task::Rows;
 use super::{Engine, EngineError, Shared, silence};
+use crate::probe::{LastRows, Probe, SeenStep};
 use crate::statement::{self, Select, Statement};
-use crate::{Emitted, Pipeline, PlanError, RunError};
+use crate::{Emitted, Pipeline, Plan, PlanError, RunError};
 
 /// A preview that takes longer shows what it has.
 const TIME_MAX: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 4 << 20;
+/// Rows shown of each step.
+pub(super) const STEP_ROWS_MAX: usize = 100;
 
 /// The rows of a preview.
 #[derive(Clone, Debug)]
@@ -29,23 +33,36 @@ pub struct Preview {
     pub scanned: u64,
     /// Rows that would have come too late.
     pub late: u64,
+    /// What each step has handed on; empty unless asked for.
+    pub steps: Vec<SeenStep>,
+}
+
+/// What a preview is to show.
+#[derive(Clone, Debug)]
+pub struct PreviewWish {
+    /// How far back in the log it begins.
+    pub minutes: u32,
+    /// Rows in the place of those in the log. What is not in it has none.
+    pub sample: Option<Vec<Sample>>,
+    /// Rows at most, the last ones.
+    pub limit: usize,
+    /// Whether to show what each step hands on, too.
+    pub steps: bool,
 }
 
 impl Engine {
-    /// Runs a CREATE PIPELINE, CREATE ALERT or SELECT over the last `minutes` of the log and closes the windows. Returns
-    /// at most the last `limit` rows.
+    /// Runs a CREATE PIPELINE, CREATE ALERT or SELECT over the last minutes of the log and closes the windows.
     pub async fn preview(
         &self,
         tenant: &TenantId,
         sql: &str,
-        minutes: u32,
-        limit: usize,
+        wish: PreviewWish,
     ) -> Result<Preview, EngineError> {
         let select = select_of(sql, "preview")?;
         let _place = self.shared.previews.acquire().await.map_err(|_| EngineError::Closed)?;
         let (shared, tenant) = (Arc::clone(&self.shared), tenant.clone());
-        let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(minutes));
-        let work = async move { shared.preview(&tenant, &select, since, limit).await };
+        let since = SystemClock.now().plus_micros(-60_000_000 * i64::from(wish.minutes));
+        let work = async move { shared.preview(&tenant, &select, since, wish).await };
         // Ends when whoever asked goes away.
         self.shared.threads.run(work).await?
     }
@@ -70,11 +87,22 @@ impl Shared {
         tenant: &TenantId,
         select: &Select,
         since: Timestamp,
-        limit: usize,
+        wish: PreviewWish,
     ) -> Result<Preview, EngineError> {
         let plan = Arc::new(crate::plan::plan(select, &self.catalog(tenant))?);
         let sources = self.sources(tenant, &plan)?;
-        let mut last = LastRows::new(plan.start(), limit);
+        let mut run = Run::new(&plan, wish.limit, wish.steps);
+        if let Some(sample) = &wish.sample {
+            for sample in sample {
+                let hint = "the sample holds rows of the streams that the statement reads";
+                let at = plan.source_at(&sample.stream).ok_or_else(|| {
+                    PlanError::new(format!("the statement does not read `{}`", sample.stream)).with_hint(hint)
+                })?;
+                let emitted = run.pipeline.push(at, &sample.read_as(&plan.sources[at])?)?;
+                run.keep(emitted);
+            }
+            return run.end();
+        }
         let end = self.log.end();
         let mut reader = Reader::new(Arc::clone(&self.log), self.log.offset_at(since)?);
         let started = Instant::now();
@@ -92,63 +120,52 @@ impl Shared {
                 let emitted = match (record.kind, silence::marked(&record.payload)) {
                     (Kind::Readings, _) => {
                         let schema = &plan.sources[at].schema;
-                        last.pipeline.push(at, &Rows::of(&record).read_as(&sources[at], schema)?)?
+                        run.pipeline.push(at, &Rows::of(&record).read_as(&sources[at], schema)?)?
                     }
-                    (Kind::Marks, Some(event_time)) => last.pipeline.advance_to(at, event_time)?,
+                    (Kind::Marks, Some(event_time)) => run.pipeline.advance_to(at, event_time)?,
                     _ => continue,
                 };
-                last.keep(emitted);
+                run.keep(emitted);
                 tokio::task::yield_now().await;
             }
         }
-        last.end()
+        run.end()
     }
 }
 
-struct LastRows {
+/// A preview on the way.
+struct Run {
     pipeline: Pipeline,
-    limit: usize,
-    batches: VecDeque<RecordBatch>,
-    rows: usize,
+    last: LastRows,
+    probe: Option<Arc<Mutex<Probe>>>,
 }
 
-impl LastRows {
-    fn new(pipeline: Pipeline, limit: usize) -> LastRows {
-        LastRows { pipeline, limit, batches: VecDeque::new(), rows: 0 }
+impl Run {
+    fn new(plan: &Arc<Plan>, limit: usize, steps: bool) -> Run {
+        let mut pipeline = plan.start();
+        let probe = steps.then(|| Arc::new(Mutex::new(Probe::new(plan, limit.min(STEP_ROWS_MAX)))));
+        pipeline.look(probe.iter().cloned().collect());
+        Run { pipeline, last: LastRows::new(limit), probe }
     }
 
-    /// Keeps the newest batches that are needed for the limit.
     fn keep(&mut self, emitted: Emitted) {
-        for batch in emitted.rows {
-            self.rows += batch.num_rows();
-            self.batches.push_back(batch);
-        }
-        while let Some(oldest) = self.batches.front() {
-            if self.rows - oldest.num_rows() < self.limit {
-                break;
-            }
-            self.rows -= oldest.num_rows();
-            self.batches.pop_front();
-        }
+        emitted.rows.into_iter().for_each(|batch| self.last.keep(batch));
     }
 
+    /// The windows close.
     fn end(mut self) -> Result<Preview, EngineError> {
         let emitted = self.pipeline.finish()?;
         self.keep(emitted);
         let plan = Arc::clone(self.pipeline.plan());
-        let schema = plan.output_schema().arrow().project(plan.selected_columns()).map_err(RunError::from)?;
-        let surplus = self.rows.saturating_sub(self.limit);
-        let mut batches = Vec::new();
-        for (at, batch) in self.batches.iter().enumerate() {
-            let skip = if at == 0 { surplus.min(batch.num_rows()) } else { 0 };
-            let batch = batch.project(plan.selected_columns()).map_err(RunError::from)?;
-            batches.push(batch.slice(skip, batch.num_rows() - skip));
-        }
+        let selected = plan.selected_columns();
+        let schema = plan.output_schema().arrow().project(selected).map_err(RunError::from)?;
+        let batches = self.last.into_batches().into_iter().map(|batch| batch.project(selected));
         Ok(Preview {
             schema: Arc::new(schema),
-            batches,
+            batches: batches.collect::<Result<_, _>>().map_err(RunError::from)?,
             scanned: self.pipeline.rows_in(),
             late: self.pipeline.late(),
+            steps: self.probe.map(|probe| probe.lock().clone().into_steps(&plan)).unwrap_or_default(),
         })
     }
 }

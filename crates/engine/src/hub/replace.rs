@@ -187,6 +187,7 @@ impl Shared {
             gauges: Arc::new(Gauges::new()),
             share: self.budgets.share(&existing.tenant),
             stop,
+            writers: Arc::clone(&self.writers),
         };
         Task::restore(work).await?.settle().await
     }

@@ -132,6 +132,13 @@ impl Roster {
         members.get(&id).is_some_and(|member| member.running.is_some() && member.state == RunState::Running)
     }
 
+    /// What a pipeline that runs tells of itself.
+    pub(crate) fn running(&self, id: u64) -> Option<Arc<Gauges>> {
+        let members = self.members.lock();
+        let member = members.get(&id).filter(|member| member.state == RunState::Running)?;
+        Some(Arc::clone(&member.gauges))
+    }
+
     pub(crate) fn fail(&self, id: u64, reason: String) {
         if let Some(member) = self.members.lock().get_mut(&id) {
             member.state = RunState::Failed;
@@ -193,6 +200,7 @@ impl Shared {
             gauges: Arc::clone(&gauges),
             share: self.budgets.share(&entry.tenant),
             stop: stopped,
+            writers: Arc::clone(&self.writers),
         };
         let task = Task::restore(work).await?;
         let from = plan.source_names();

@@ -53,9 +53,7 @@ struct Rider {
 pub(crate) enum Ride {
     /// It was told to stop.
     Stopped,
-    /// The same, while its rows could not be written.
-    Undelivered,
-    /// It is behind, or would hold up the others.
+    /// It is behind, its rows wait for the log, or it would hold up the others.
     Alone,
     Failed(EngineError),
 }

@@ -1,8 +1,8 @@
 //! How pipelines are doing.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use springhouse_meta::PipelineKind;
 use springhouse_model::{StreamName, Timestamp};
 
 use super::scan::Progress;
+use crate::probe::Probe;
 
 /// A rate is what came in during the last seconds.
 const RATE_SPAN: Duration = Duration::from_secs(10);
@@ -75,11 +76,33 @@ pub(crate) struct Gauges {
     rate: Mutex<VecDeque<(Instant, u64)>>,
     /// Of those with whom it reads the log.
     together: Mutex<Option<Arc<Progress>>>,
+    /// Those who look at its rows, as long as they do.
+    probes: Mutex<Vec<Weak<Mutex<Probe>>>>,
+    is_looked_at: AtomicBool,
 }
 
 impl Gauges {
     pub(crate) fn new() -> Gauges {
         Gauges { watermark: AtomicI64::new(i64::MIN), ..Gauges::default() }
+    }
+
+    /// Lets somebody look at what the steps hand on from here on.
+    pub(crate) fn look(&self, probe: &Arc<Mutex<Probe>>) {
+        let mut probes = self.probes.lock();
+        probes.push(Arc::downgrade(probe));
+        self.is_looked_at.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.is_looked_at.load(Ordering::Acquire)
+    }
+
+    /// Those who still look.
+    pub(crate) fn probes(&self) -> Vec<Arc<Mutex<Probe>>> {
+        let mut probes = self.probes.lock();
+        probes.retain(|probe| probe.strong_count() > 0);
+        self.is_looked_at.store(!probes.is_empty(), Ordering::Release);
+        probes.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn rides_with(&self, progress: Option<&Arc<Progress>>) {
@@ -101,9 +124,9 @@ impl Gauges {
     }
 
     /// Remembers the count of rows for the rate, at most once in a fraction of a second.
-    pub(crate) fn note_rows(&self, rows_in: u64) {
+    pub(crate) fn note_rows(&self, rows_in: u64, now: Instant) {
         self.rows_in.store(rows_in, Ordering::Relaxed);
-        self.sample(Instant::now(), rows_in);
+        self.sample(now, rows_in);
     }
 
     pub(crate) fn rate_in(&self) -> f64 {

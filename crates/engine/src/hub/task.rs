@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Log, Offset};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::budget::Share;
 use super::silence::{self, Silence};
@@ -53,6 +53,8 @@ pub(crate) struct Work {
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) share: Share,
     pub(crate) stop: watch::Receiver<bool>,
+    /// Snapshots of pipelines that are written at the same time.
+    pub(crate) writers: Arc<Semaphore>,
 }
 
 /// The name under which a pipeline holds the log.
@@ -181,7 +183,7 @@ impl Task {
         };
         // What a snapshot brings in is judged with the first record.
         let _ = task.work.share.hold(task.pipeline.state_bytes());
-        task.tell(None);
+        task.tell(None, Instant::now());
         task
     }
 
@@ -231,6 +233,9 @@ impl Task {
         let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
         let Some(source) = self.work.sources.iter().position(is_it) else { return Ok(()) };
         let began = Instant::now();
+        if self.work.gauges.is_looked_at() {
+            self.pipeline.look(self.work.gauges.probes());
+        }
         let emitted = match record.kind {
             Kind::Readings => self.push(source, rows)?,
             Kind::Marks => match silence::marked(&record.payload) {
@@ -239,7 +244,10 @@ impl Task {
             },
             Kind::Sessions => return Ok(()),
         };
-        self.work.share.hold(self.pipeline.state_bytes())?;
+        let state_bytes = self.pipeline.state_bytes();
+        if state_bytes != self.work.share.bytes() {
+            self.work.share.hold(state_bytes)?;
+        }
         self.busy += began.elapsed();
         self.rows.extend(emitted.rows);
         self.late.extend(emitted.late);

@@ -281,7 +281,7 @@ pub(crate) fn check_pattern(step: &PatternStep) -> Result<(), PlanError> {
 /// Starts the operator of a step.
 pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
     match step {
-        Step::Select { columns } => Box::new(rowwise::Select { columns: columns.clone() }),
+        Step::Select { columns } => Box::new(rowwise::Select::new(columns.clone())),
         Step::Filter { predicate } => Box::new(rowwise::Filter { predicate: predicate.clone() }),
         Step::Project { exprs, schema } => {
             Box::new(rowwise::Project { exprs: exprs.clone(), schema: schema.clone() })

@@ -15,12 +15,33 @@ use crate::plan::{Bounds, WindowStep};
 
 /// Takes the columns that the query uses.
 pub(crate) struct Select {
-    pub(crate) columns: Vec<usize>,
+    columns: Vec<usize>,
+    /// The schema of the rows that come, and of those that go: most are like those before.
+    schemas: Option<(SchemaRef, SchemaRef)>,
+}
+
+impl Select {
+    pub(crate) fn new(columns: Vec<usize>) -> Select {
+        Select { columns, schemas: None }
+    }
+
+    fn schema(&mut self, input: SchemaRef) -> Result<SchemaRef, RunError> {
+        match &self.schemas {
+            Some((known, selected)) if Arc::ptr_eq(known, &input) => Ok(Arc::clone(selected)),
+            _ => {
+                let selected = Arc::new(input.project(&self.columns)?);
+                self.schemas = Some((input, Arc::clone(&selected)));
+                Ok(selected)
+            }
+        }
+    }
 }
 
 impl Operator for Select {
     fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
-        let batch = chunk.batch.project(&self.columns)?;
+        let schema = self.schema(chunk.batch.schema())?;
+        let columns = self.columns.iter().map(|column| Arc::clone(chunk.batch.column(*column)));
+        let batch = with_row_count(&schema, columns.collect(), chunk.batch.num_rows())?;
         out.chunks.push(chunk.with_batch(batch));
         Ok(())
     }
@@ -38,12 +59,13 @@ impl Operator for Filter {
         let Some(keep) = keep.as_boolean_opt() else {
             return Err(RunError::State { what: "a predicate is not boolean" });
         };
-        let kept = match keep.null_count() {
-            0 => chunk.filter(keep)?,
-            _ => chunk.filter(&prep_null_mask_filter(keep))?,
+        let keep = match keep.null_count() {
+            0 => keep.clone(),
+            _ => prep_null_mask_filter(keep),
         };
-        if kept.batch.num_rows() > 0 {
-            out.chunks.push(kept);
+        // A rule that watches for the unusual finds nothing in most batches.
+        if keep.has_true() {
+            out.chunks.push(chunk.filter(&keep)?);
         }
         Ok(())
     }

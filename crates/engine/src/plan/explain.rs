@@ -17,6 +17,14 @@ use crate::operators::Side;
 pub struct ExplainedStep {
     pub step: &'static str,
     pub detail: String,
+    pub(crate) edge: Edge,
+}
+
+/// What hands rows on, counted as in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge {
+    Scan(usize),
+    Station(usize),
 }
 
 impl Plan {
@@ -26,8 +34,9 @@ impl Plan {
         // The columns that each station is given, and what feeds it on its left and right.
         let mut columns: Vec<Vec<String>> = vec![Vec::new(); self.stations.len()];
         for (at, Station { step, to }) in self.stations.iter().enumerate() {
-            for scan in self.scans.iter().filter(|scan| scan.to.is_some_and(|to| to.station == at)) {
-                all.push(self.explained_scan(scan));
+            let scans = self.scans.iter().enumerate();
+            for (number, scan) in scans.filter(|(_, scan)| scan.to.is_some_and(|to| to.station == at)) {
+                all.push(self.explained_scan(number, scan));
                 if scan.to.is_some_and(|to| to.side == Side::Left) {
                     columns[at] = names(&self.sources[scan.source].schema.arrow());
                 }
@@ -36,13 +45,14 @@ impl Plan {
             if let Some(to) = to.filter(|to| to.side == Side::Left) {
                 columns[to.station] = given;
             }
-            all.push(ExplainedStep { step, detail });
+            all.push(ExplainedStep { step, detail, edge: Edge::Station(at) });
         }
-        all.extend(self.scans.iter().filter(|scan| scan.to.is_none()).map(|scan| self.explained_scan(scan)));
+        let to_output = self.scans.iter().enumerate().filter(|(_, scan)| scan.to.is_none());
+        all.extend(to_output.map(|(number, scan)| self.explained_scan(number, scan)));
         all
     }
 
-    fn explained_scan(&self, scan: &Scan) -> ExplainedStep {
+    fn explained_scan(&self, number: usize, scan: &Scan) -> ExplainedStep {
         let source = &self.sources[scan.source];
         let delay = span(source.watermark_delay_us);
         let patience = match self.allowed_lateness_us {
@@ -50,7 +60,7 @@ impl Plan {
             lateness => format!(", and {} that rows may be late", span(lateness)),
         };
         let detail = format!("{}; watermark {delay} behind the largest ts{patience}", source.name);
-        ExplainedStep { step: "read", detail }
+        ExplainedStep { step: "read", detail, edge: Edge::Scan(number) }
     }
 }
 

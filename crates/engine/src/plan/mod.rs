@@ -47,6 +47,7 @@ use springhouse_schema::Schema;
 
 pub use catalog::{Catalog, StreamTable, with_aggregates};
 pub use error::PlanError;
+pub(crate) use explain::Edge;
 pub use explain::ExplainedStep;
 
 pub(crate) use catalog::{Provider, session};

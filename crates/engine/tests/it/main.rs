@@ -8,6 +8,7 @@ mod dice;
 mod files;
 mod hub;
 mod joins;
+mod looking;
 mod manual;
 mod over;
 mod patterns;

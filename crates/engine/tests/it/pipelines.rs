@@ -328,31 +328,6 @@ async fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_preview_shows_the_last_rows_and_creates_nothing() {
-    let hub = Hub::new().await;
-    hub.sql(HOMES).await;
-    for (second, n) in [(1.0, 1), (11.0, 2), (21.0, 3)] {
-        hub.send("homes", "a", &[row(second, n)]).await;
-        hub.send("homes", "b", &[row(second, n)]).await;
-    }
-    let preview = hub.engine().preview(&TenantId::main(), TENS.trim_end_matches(';'), 5, 3).await.unwrap();
-    assert_eq!((preview.scanned, preview.late), (6, 0));
-    let rows: Vec<String> = preview.batches.iter().flat_map(|batch| crate::hub::lines(batch, &[])).collect();
-    // The windows are closed at the end; the last three of six rows are shown.
-    assert_eq!(
-        rows,
-        [
-            r#"{"device":"b","window_start":"2026-01-01T00:00:10Z","c":1,"total":2}"#,
-            r#"{"device":"a","window_start":"2026-01-01T00:00:20Z","c":1,"total":3}"#,
-            r#"{"device":"b","window_start":"2026-01-01T00:00:20Z","c":1,"total":3}"#,
-        ]
-    );
-    assert_eq!(hub.status().await.len(), 0);
-    let drop = hub.engine().preview(&TenantId::main(), "DROP STREAM homes", 5, 3).await.unwrap_err();
-    assert!(drop.to_string().contains("DROP STREAM has no rows to preview"), "{drop}");
-}
-
-#[tokio::test]
 async fn tenants_do_not_see_each_others_streams() {
     let hub = Hub::new().await;
     hub.sql(&format!("{HOMES}{TENS}")).await;

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod sim;
 pub mod sql;
 pub mod status;
+mod steps;
 pub mod stream;
 pub mod token;
 

@@ -1,10 +1,11 @@
 //! `springhouse pipeline`: SQL that runs for ever.
 
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::sql::{print_answer, statements, text_or_stdin};
-use super::{apply, backtest};
+use super::{apply, backtest, steps};
 use crate::client::{Client, Connection, path_part};
 use crate::table;
 
@@ -16,6 +17,8 @@ const EXAMPLES: &str = "\
 EXAMPLES
   springhouse pipeline preview 'SELECT device, avg(power) AS watts FROM TUMBLE(meter, ts, INTERVAL 1 MINUTE)
       GROUP BY device, window_start, window_end'
+  springhouse pipeline preview --steps --sample meter=yesterday.ndjson - < draft.sql
+  springhouse pipeline tap meter_1m
   springhouse pipeline create - < pipelines/meter_1m.sql
   springhouse pipeline create --dry-run 'CREATE OR REPLACE PIPELINE meter_1m INTO …'
   springhouse pipeline versions meter_1m
@@ -25,9 +28,9 @@ EXAMPLES
   springhouse pipeline pause meter_1m
 
 CHANGING A PIPELINE
-  CREATE OR REPLACE keeps the state of every operator that computes, with all before it, what it did: change only the
-  SELECT list or HAVING behind an aggregation, and windows that are open stay whole. The answer says which operators
-  keep their state and which begin empty; --dry-run says it without changing anything.";
+  CREATE OR REPLACE keeps the state of every operator that computes, with all before it, what it did. The others read
+  again what they need of the log, so that windows that are open stay whole. The answer says which do what; --dry-run
+  says it without changing anything.";
 
 #[derive(Debug, clap::Args)]
 #[command(long_about = LONG, after_long_help = EXAMPLES)]
@@ -71,6 +74,23 @@ enum Action {
         minutes: u32,
         /// Most rows to return
         #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Rows of a stream in the place of those of the last minutes: lines of JSON with ts, device and site, `-` for
+        /// standard input
+        #[arg(long, value_name = "STREAM=FILE")]
+        sample: Vec<String>,
+        /// Also show what each step hands on
+        #[arg(long)]
+        steps: bool,
+    },
+    /// Look into a running pipeline: what each step hands on during some seconds
+    Tap {
+        name: String,
+        /// How long to look, at most 30
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// Rows to show of each step
+        #[arg(long, default_value_t = 5)]
         limit: u32,
     },
     /// Run a pipeline over the history of its source without creating anything
@@ -125,13 +145,26 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Rollback { name, to } => {
             tell(&client.post(&format!("{}/rollback", of(&name)), &json!({ "version": to }))?, args.json)?;
         }
-        Action::Preview { sql, minutes, limit } => {
-            let body = json!({ "sql": text_or_stdin(&sql)?, "minutes": minutes, "limit": limit });
+        Action::Preview { sql, minutes, limit, sample, steps } => {
+            let mut body =
+                json!({ "sql": text_or_stdin(&sql)?, "minutes": minutes, "limit": limit, "steps": steps });
+            if !sample.is_empty() {
+                body["sample"] =
+                    Value::Object(sample.iter().map(|of| read_sample(of)).collect::<Result<_, _>>()?);
+            }
             let answer = client.post("/pipelines/preview", &body)?;
             if args.json {
                 table::print_json(&answer)?;
             } else {
+                steps::print(&answer["steps"])?;
                 print_answer(&answer)?;
+            }
+        }
+        Action::Tap { name, seconds, limit } => {
+            let answer = client.get(&format!("{}/tap?seconds={seconds}&limit={limit}", of(&name)))?;
+            match args.json {
+                true => table::print_json(&answer)?,
+                false => steps::print(&answer["steps"])?,
             }
         }
         Action::Backtest(args) => backtest::carry_out(&client, &args)?,
@@ -167,4 +200,19 @@ fn tell(answer: &Value, as_json: bool) -> anyhow::Result<()> {
         },
     }
     Ok(())
+}
+
+/// `meter=file.ndjson`: the stream, and the rows of the file.
+fn read_sample(of: &str) -> anyhow::Result<(String, Value)> {
+    let (stream, path) =
+        of.split_once('=').with_context(|| format!("--sample {of}: expected STREAM=FILE"))?;
+    let text = match path {
+        "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
+        path => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let rows = lines.map(|(at, line)| {
+        serde_json::from_str::<Value>(line).with_context(|| format!("{path}, line {}: no JSON", at + 1))
+    });
+    Ok((stream.to_owned(), Value::Array(rows.collect::<Result<_, _>>()?)))
 }

@@ -74,6 +74,17 @@ pub fn print_answer(answer: &Value) -> anyhow::Result<()> {
         println!("{message}");
         return Ok(());
     }
+    let rows = print_rows(answer)?;
+    let truncated = answer.get("truncated").and_then(Value::as_bool).unwrap_or(false);
+    let note = if truncated { ", more were left off; hint: --format csv gives all" } else { "" };
+    let took = answer.get("took_ms").map(|ms| format!(" in {ms} ms")).unwrap_or_default();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    eprintln!("{rows} {noun}{took}{note}");
+    Ok(())
+}
+
+/// Prints `rows` under their `columns` and returns how many there are.
+pub fn print_rows(answer: &Value) -> anyhow::Result<usize> {
     let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let columns: Vec<String> = list("columns")
         .iter()
@@ -82,12 +93,7 @@ pub fn print_answer(answer: &Value) -> anyhow::Result<()> {
     let rows: Vec<Vec<Value>> =
         list("rows").into_iter().map(|row| row.as_array().cloned().unwrap_or_default()).collect();
     table::print(&columns, &rows)?;
-    let truncated = answer.get("truncated").and_then(Value::as_bool).unwrap_or(false);
-    let note = if truncated { ", more were left off; hint: --format csv gives all" } else { "" };
-    let took = answer.get("took_ms").map(|ms| format!(" in {ms} ms")).unwrap_or_default();
-    let noun = if rows.len() == 1 { "row" } else { "rows" };
-    eprintln!("{} {noun}{took}{note}", rows.len());
-    Ok(())
+    Ok(rows.len())
 }
 
 /// The statements of an argument or, when it is `-`, of standard input. What cannot be read is passed on whole: the hub

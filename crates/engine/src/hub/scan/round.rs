@@ -110,11 +110,7 @@ impl Round {
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 Request::Join(rider) => joining.push(rider),
-                Request::Leave(id) => {
-                    if let Some(at) = joining.iter().position(|rider| rider.task.id() == id) {
-                        send_back(joining.swap_remove(at), Ride::Stopped);
-                    }
-                }
+                Request::Leave(id) => self.leave(id, &mut joining),
             }
         }
         joining.sort_by_key(|rider| rider.task.position());
@@ -124,13 +120,18 @@ impl Round {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Join(rider) => self.admit(rider),
-            Request::Leave(id) => {
-                let is_it =
-                    |seat: &Option<Seat>| seat.as_ref().is_some_and(|seat| seat.rider.task.id() == id);
-                if let Some(place) = self.seats.iter().position(is_it) {
-                    self.send_away(place, Ride::Stopped);
-                }
-            }
+            Request::Leave(id) => self.leave(id, &mut Vec::new()),
+        }
+    }
+
+    /// Lets a task go that has been told to stop, wherever it is.
+    fn leave(&mut self, id: u64, joining: &mut Vec<Rider>) {
+        if let Some(at) = joining.iter().position(|rider| rider.task.id() == id) {
+            send_back(joining.swap_remove(at), Ride::Stopped);
+        }
+        let is_it = |seat: &Option<Seat>| seat.as_ref().is_some_and(|seat| seat.rider.task.id() == id);
+        if let Some(place) = self.seats.iter().position(is_it) {
+            self.send_away(place, Ride::Stopped);
         }
     }
 
@@ -205,14 +206,23 @@ impl Round {
     async fn take(&mut self, records: Vec<Arc<Record>>) {
         let Some(seen_at) = records.last().map(|last| last.appended_at) else { return };
         // Each given back before the next: what is decoded can be far larger than what was read.
+        let mut joining = Vec::new();
         for record in records {
             self.give(&record);
             self.here = record.next_offset();
             tokio::task::yield_now().await;
+            // A slow statement must not keep others, or the hub, from ending. Who comes waits until all are at one place.
+            while let Ok(request) = self.requests.try_recv() {
+                match request {
+                    Request::Join(rider) => joining.push(rider),
+                    Request::Leave(id) => self.leave(id, &mut joining),
+                }
+            }
         }
         self.deliver().await;
         self.progress.position.store(self.here.0, Ordering::Relaxed);
         self.progress.seen_at.store(seen_at.micros(), Ordering::Relaxed);
+        joining.into_iter().for_each(|rider| self.admit(rider));
     }
 
     fn give(&mut self, record: &Record) {
@@ -224,10 +234,6 @@ impl Round {
         let mut began = Instant::now();
         for place in places {
             let Some(seat) = &mut self.seats[*place] else { continue };
-            if seat.is_leaving() {
-                gone.push((*place, Ride::Stopped));
-                continue;
-            }
             seat.is_touched = true;
             let taken = take_safely(&mut seat.rider.task, &mut rows);
             let ended = Instant::now();
@@ -246,21 +252,23 @@ impl Round {
     async fn deliver(&mut self) {
         let touched = self.seats.iter_mut().enumerate().filter_map(|(place, seat)| {
             let seat = seat.as_mut().filter(|seat| seat.is_touched && seat.rider.task.has_rows())?;
-            Some(async move { (place, seat.rider.task.deliver().await) })
+            Some(async move { (place, seat.rider.task.try_deliver().await) })
         });
         for (place, delivered) in join_all(touched).await {
             match delivered {
                 Ok(true) => {}
-                Ok(false) => self.send_away(place, Ride::Undelivered),
+                // It waits for the log on its own.
+                Ok(false) => self.send_away(place, Ride::Alone),
                 Err(error) => self.send_away(place, Ride::Failed(error)),
             }
         }
+        let now = Instant::now();
         for seat in self.seats.iter_mut().flatten().filter(|seat| seat.is_touched) {
             seat.is_touched = false;
             seat.rider.task.has_come_to(self.here);
-            seat.rider.task.tell(None);
+            seat.rider.task.tell(None, now);
             seat.rider.task.gauges().rides_with(Some(&self.progress));
-            seat.due = seat.rider.task.due();
+            seat.due = seat.rider.task.due(now);
         }
     }
 
@@ -293,7 +301,7 @@ impl Round {
             if may_mark {
                 marks.extend(task.marks());
             }
-            seat.due = task.due().max(now + LOOK);
+            seat.due = task.due(now).max(now + LOOK);
         }
         self.mark(marks).await;
     }

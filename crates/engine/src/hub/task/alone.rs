@@ -6,6 +6,8 @@
 //!             └─ caught up ─ alone
 //! ```
 
+use std::time::Instant;
+
 use springhouse_log::{PACE, Reader};
 
 use super::{READ_BYTES, Rows, Task};
@@ -39,7 +41,6 @@ impl Task {
             let ended = match ride {
                 Ride::Alone => task.catch_up().await,
                 Ride::Stopped => task.deliver().await.map(Ended::after_delivery),
-                Ride::Undelivered => Ok(Ended::Undelivered),
                 Ride::Failed(error) => Err(error),
             };
             match ended {
@@ -56,7 +57,8 @@ impl Task {
     async fn catch_up(&mut self) -> Result<Ended, EngineError> {
         let mut reader = Reader::new(self.work.log.clone(), self.position).paced(PACE);
         loop {
-            if self.is_snapshot_due() {
+            // Rows that wait to be written are not in it.
+            if self.is_snapshot_due() && !self.has_rows() {
                 self.snapshot().await;
             }
             let records = reader.next_ready(READ_BYTES).await?;
@@ -70,7 +72,7 @@ impl Task {
                 tokio::task::yield_now().await;
             }
             let ended = Ended::after_delivery(self.deliver().await?);
-            self.tell(seen_at);
+            self.tell(seen_at, Instant::now());
             if self.is_stopped() || matches!(ended, Ended::Undelivered) {
                 return Ok(ended);
             }

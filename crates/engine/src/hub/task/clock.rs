@@ -10,10 +10,10 @@ use crate::hub::silence;
 
 impl Task {
     /// When to look at the clock for it, if no record comes.
-    pub(in crate::hub) fn due(&self) -> Instant {
-        let snapshot = self.snapshot_due();
+    pub(in crate::hub) fn due(&self, now: Instant) -> Instant {
+        let snapshot = self.snapshot_due(now);
         match self.silent_until_close() {
-            Some(wait) => Instant::now().checked_add(wait).map_or(snapshot, |close| close.min(snapshot)),
+            Some(wait) => now.checked_add(wait).map_or(snapshot, |close| close.min(snapshot)),
             None => snapshot,
         }
     }

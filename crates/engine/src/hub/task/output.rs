@@ -16,38 +16,42 @@ impl Task {
         !self.rows.is_empty() || !self.late.is_empty()
     }
 
-    /// Appends what waits. False when it is told to stop before it could.
-    pub(in crate::hub) async fn deliver(&mut self) -> Result<bool, EngineError> {
-        if !self.has_rows() {
-            return Ok(true);
+    /// Appends what waits, as often as it takes. False when it is told to stop before it could.
+    pub(super) async fn deliver(&mut self) -> Result<bool, EngineError> {
+        let mut stop = self.work.stop.clone();
+        while !self.try_deliver().await? {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return Ok(false),
+                () = tokio::time::sleep(RETRY) => {}
+            }
         }
-        let tenant = self.work.entry.tenant.clone();
-        let into = StreamKey::new(tenant, self.work.entry.into.clone());
-        let late_into = late_key(&self.work.entry)?;
-        let rows = std::mem::take(&mut self.rows);
-        let late = std::mem::take(&mut self.late);
-        let id = self.work.entry.id;
-        let Some(next) = self.append(&into, rows, row_producer(id), self.next_row).await? else {
-            return Ok(false);
-        };
-        self.next_row = next;
-        let Some(next) = self.append(&late_into, late, late_producer(id), self.next_late).await? else {
-            return Ok(false);
-        };
-        self.next_late = next;
         Ok(true)
     }
 
-    /// Appends batches as rows from number `next` on and returns the number after them; `None` when told to stop.
+    /// Appends what waits. False when some of it has to wait on, because the log cannot take it now.
+    pub(in crate::hub) async fn try_deliver(&mut self) -> Result<bool, EngineError> {
+        let (tenant, id) = (self.work.entry.tenant.clone(), self.work.entry.id);
+        let into = StreamKey::new(tenant, self.work.entry.into.clone());
+        let rows = std::mem::take(&mut self.rows);
+        (self.next_row, self.rows) = self.append(&into, rows, row_producer(id), self.next_row).await?;
+        if self.rows.is_empty() && !self.late.is_empty() {
+            let late_into = late_key(&self.work.entry)?;
+            let late = std::mem::take(&mut self.late);
+            (self.next_late, self.late) =
+                self.append(&late_into, late, late_producer(id), self.next_late).await?;
+        }
+        Ok(!self.has_rows())
+    }
+
+    /// Appends batches as rows from number `next` on; returns the number after those that are written, and the others.
     async fn append(
         &mut self,
         into: &StreamKey,
         batches: Vec<RecordBatch>,
         producer: u64,
         mut next: u64,
-    ) -> Result<Option<u64>, EngineError> {
-        let Some(first) = batches.first() else { return Ok(Some(next)) };
-        let mut stop = self.work.stop.clone();
+    ) -> Result<(u64, Vec<RecordBatch>), EngineError> {
+        let Some(first) = batches.first() else { return Ok((next, batches)) };
         let rows = concat_batches(&first.schema(), &batches).map_err(RunError::from)?;
         let there = self.work.log.last_producer(producer).map_or(0, |last| last.seq);
         let end = next + rows.num_rows() as u64;
@@ -67,15 +71,12 @@ impl Task {
                         error = &error as &dyn std::error::Error,
                         "rows wait for the log"
                     );
-                    tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return Ok(None),
-                        () = tokio::time::sleep(RETRY) => {}
-                    }
+                    return Ok((next, vec![rows.slice(from as usize, (end - next) as usize)]));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(next))
+        Ok((next, Vec::new()))
     }
 
     /// Goes on until the log holds no row that is not made yet, and no further; for one that does not run. What has

@@ -44,8 +44,7 @@ impl Task {
     }
 
     /// When to look whether a snapshot is due.
-    pub(super) fn snapshot_due(&self) -> Instant {
-        let now = Instant::now();
+    pub(super) fn snapshot_due(&self, now: Instant) -> Instant {
         match (self.has_moved(), self.standing.rows >= SNAPSHOT_ROWS) {
             (false, _) => now + SNAPSHOT_AFTER,
             (true, true) => now,
@@ -55,7 +54,8 @@ impl Task {
 
     /// The position moves on also without rows for it, so that the log need not be kept.
     pub(in crate::hub) fn is_snapshot_due(&self) -> bool {
-        self.has_moved() && self.snapshot_due() <= Instant::now()
+        let now = Instant::now();
+        self.has_moved() && self.snapshot_due(now) <= now
     }
 
     /// Everything that is needed to go on from here.
@@ -92,7 +92,7 @@ impl Task {
         let written = Arc::clone(&self.standing.offset);
         // Whoever waits until all work of an engine has ended waits for this too.
         let at_work = Arc::clone(&self.work.streams);
-        self.standing.writing = Some(tokio::task::spawn_blocking(move || {
+        let write = move || {
             match folder.write(&snapshot) {
                 Ok(keep_from) => {
                     log.hold(&hold_name(entry.id), Offset(keep_from));
@@ -102,6 +102,12 @@ impl Task {
                 Err(error) => not_written(&entry.name, &error),
             }
             drop(at_work);
+        };
+        let writers = Arc::clone(&self.work.writers);
+        self.standing.writing = Some(tokio::spawn(async move {
+            // A thread for each of thousands would take more memory than what they write.
+            let _turn = writers.acquire().await;
+            let _ = tokio::task::spawn_blocking(write).await;
         }));
     }
 
@@ -121,9 +127,9 @@ impl Task {
     }
 
     /// Shows where the pipeline stands, after what follows from its records has been written.
-    pub(in crate::hub) fn tell(&mut self, seen_at: Option<Timestamp>) {
+    pub(in crate::hub) fn tell(&mut self, seen_at: Option<Timestamp>, now: Instant) {
         let gauges = &self.work.gauges;
-        gauges.note_rows(self.rows_in);
+        gauges.note_rows(self.rows_in, now);
         gauges.rows_out.store(self.next_row, Ordering::Relaxed);
         gauges.late.store(self.next_late, Ordering::Relaxed);
         gauges.position.store(self.position.0, Ordering::Relaxed);
