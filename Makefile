@@ -17,7 +17,7 @@ ARGS ?=
 CONTAINER ?= docker
 
 .PHONY: help demo build release test test-rust test-web test-browser ci fmt fmt-check lint web web-check \
-        bench paho real-input fuzz-replay image archive licences clean setup
+        bench soak paho real-input fuzz-replay image archive licences clean setup
 
 help: ## list the recipes
 	@echo "Springhouse: the recipes (first build: 10 to 15 minutes on two cores, afterwards seconds)"
@@ -87,6 +87,11 @@ bench: ## measure beside other systems in one run; writes docs/benchmarks.md
 	@scripts/setup.sh bench
 	@$(MAKE) release
 	@bench/run.sh $(ARGS)
+
+soak: ## a hub killed, stopped and changed under load, its pipelines compared with history (MINUTES=10 SEED=1)
+	@scripts/setup.sh bench
+	@$(MAKE) release
+	@bench/run.sh soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 paho: ## Eclipse Paho's interoperability suite against a hub (PAHO_TESTING=checkout of paho.mqtt.testing)
 	@$(MAKE) build

@@ -16,6 +16,7 @@ mod recovery;
 mod report;
 mod rules;
 mod servers;
+mod soak;
 mod starting;
 mod throughput;
 
@@ -35,6 +36,8 @@ enum Part {
     Recovery,
     History,
     Rules,
+    /// Only when it is named: no measurement, and it takes its time.
+    Soak,
 }
 
 /// Measures Springhouse beside its peers.
@@ -72,6 +75,12 @@ struct Arguments {
     /// Rules of the rules part.
     #[arg(long, default_value_t = 2_000)]
     rules: usize,
+    /// Minutes of the soak.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Where the chance of the soak begins.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// What a person types to get this report, for its head.
     #[arg(long, default_value = "springhouse-bench")]
     recipe: String,
@@ -87,6 +96,9 @@ fn main() -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if arguments.parts.contains(&Part::Soak) {
+        return runtime.block_on(soak::run(&arguments));
+    }
     let mut report = report::Report::begin(&arguments)?;
     runtime.block_on(measure(&arguments, &mut report))?;
     report.finish(arguments.out.as_deref())
