@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::event::{ALERT_STREAM_PREFIX, EventError, alert_name, events_of};
+use crate::event::{ALERT_STREAM_PREFIX, EventError, Rule, alert_name, events_of};
 
 /// Under this name the recorder's place in the log is kept.
 pub const CONSUMER: &str = "act.alerts";
@@ -182,17 +182,19 @@ impl Follower {
         name: &str,
         next: Offset,
     ) -> Result<(), RecordError> {
-        let severity = match self.meta.pipeline(&key.tenant, name).await?.map(|rule| rule.kind) {
-            Some(PipelineKind::Alert { severity }) => severity,
+        let rule = match self.meta.pipeline(&key.tenant, name).await?.map(|rule| rule.kind) {
+            Some(PipelineKind::Alert { severity, key }) => Rule { severity, key },
             // The rule was dropped after it had fired.
-            _ => Severity::Warning,
+            _ => Rule { severity: Severity::Warning, key: Vec::new() },
         };
-        let events = events_of(&key.tenant, name, severity, &record.batch()?)?;
+        let events = events_of(&key.tenant, name, &rule, &record.batch()?)?;
         let fresh = self.meta.record_alerts(&events, Some((CONSUMER, next.0))).await?;
         for event in events.into_iter().filter(|event| fresh.contains(&event.id)) {
-            metrics::counter!("springhouse_alerts_total",
-                "alert" => event.alert.clone(), "severity" => event.severity.as_str())
-            .increment(1);
+            if event.resolved_at.is_none() {
+                metrics::counter!("springhouse_alerts_total",
+                    "alert" => event.alert.clone(), "severity" => event.severity.as_str())
+                .increment(1);
+            }
             // Nobody listening is fine.
             let _ = self.recorded.send(Arc::new(event));
         }

@@ -36,6 +36,8 @@ pub(crate) struct RuleView {
     fired: u64,
     /// Firings that nobody has acknowledged.
     open: u64,
+    /// Firings that are not over, of a rule with RESOLVE.
+    firing: u64,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_at: Option<Timestamp>,
 }
@@ -52,6 +54,15 @@ pub(crate) struct EventView {
     /// The row that the rule's query gave.
     #[schema(value_type = Object)]
     row: serde_json::Value,
+    /// When it was over; null while it is firing, and for rules without RESOLVE.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Timestamp>,
+    /// How many rows have fired until it was over, and 1 before; null for rules without RESOLVE.
+    times: Option<u64>,
+    /// Whether it has begun and is not over.
+    firing: bool,
+    /// Why it is over when no row has ended it: its rule was dropped, replaced or has lost its state.
+    note: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     acknowledged_at: Option<Timestamp>,
     /// Who acknowledged it.
@@ -61,6 +72,10 @@ pub(crate) struct EventView {
 impl From<AlertEvent> for EventView {
     fn from(event: AlertEvent) -> EventView {
         EventView {
+            firing: event.is_firing(),
+            resolved_at: event.resolved_at,
+            times: event.times,
+            note: event.note,
             id: event.id,
             alert: event.alert,
             severity: event.severity.to_string(),
@@ -84,6 +99,8 @@ pub(crate) struct AlertParams {
     alert: Option<String>,
     /// Only what nobody has acknowledged.
     open: Option<bool>,
+    /// Only what has begun and is not over.
+    firing: Option<bool>,
 }
 
 /// The rules and what they fired.
@@ -97,6 +114,7 @@ pub(crate) async fn list(
     let filter = AlertFilter {
         alert: params.alert,
         open: params.open.unwrap_or_default(),
+        firing: params.firing.unwrap_or_default(),
         before: parse_optional_time("before", params.before.as_deref())?,
     };
     let limit = params.limit.unwrap_or(EVENTS_DEFAULT).min(EVENTS_MAX);
@@ -111,7 +129,7 @@ async fn rules(app: &App, caller: &Caller) -> Result<Vec<RuleView>, Problem> {
     let counts = app.meta.alert_counts(caller.tenant()).await?;
     let pipelines = app.meta.pipelines(Some(caller.tenant())).await?;
     let rules = pipelines.into_iter().filter_map(|pipeline| {
-        let PipelineKind::Alert { severity } = pipeline.kind else { return None };
+        let PipelineKind::Alert { severity, .. } = pipeline.kind else { return None };
         let count = counts.iter().find(|count| count.alert == pipeline.name);
         Some(RuleView {
             severity: severity.to_string(),
@@ -123,6 +141,7 @@ async fn rules(app: &App, caller: &Caller) -> Result<Vec<RuleView>, Problem> {
             },
             fired: count.map_or(0, |count| count.fired),
             open: count.map_or(0, |count| count.open),
+            firing: count.map_or(0, |count| count.firing),
             last_at: count.map(|count| count.last_at),
             name: pipeline.name,
         })

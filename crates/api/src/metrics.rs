@@ -5,6 +5,7 @@ use std::fs;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use springhouse_model::Severity;
 
 use crate::health::free_bytes;
 use crate::problem::Problem;
@@ -24,6 +25,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_metrics", detail));
     };
     record(&app);
+    record_alerts(&app).await?;
     recorder.run_upkeep();
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], recorder.render()).into_response())
 }
@@ -46,6 +48,16 @@ fn record(app: &App) {
     metrics::gauge!("springhouse_log_poisoned").set(if log.poisoned.is_some() { 1.0 } else { 0.0 });
     metrics::gauge!("springhouse_tails_open").set(app.tails_open() as f64);
     app.engine.observe();
+}
+
+/// What is firing, of each severity also when it is nothing: a number that is missing does not end an alarm.
+async fn record_alerts(app: &App) -> Result<(), Problem> {
+    let firing = app.meta.alerts_firing().await?;
+    for severity in Severity::ALL {
+        let count = firing.iter().find(|(of, _)| *of == severity).map_or(0, |(_, count)| *count);
+        metrics::gauge!("springhouse_alerts_firing", "severity" => severity.as_str()).set(count as f64);
+    }
+    Ok(())
 }
 
 /// What `/proc/self` says; other systems say nothing.

@@ -43,6 +43,8 @@ pub(crate) struct OverviewView {
     pipelines_running: usize,
     /// Firings that nobody has acknowledged.
     alerts_open: u64,
+    /// Firings of rules with RESOLVE that are not over.
+    alerts_firing: u64,
     quarantined: u64,
     /// Connections to other systems: none is made that the owner has not configured, and there is none to configure.
     outbound_connections: u64,
@@ -111,6 +113,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<
             .filter(|pipeline| pipeline.state == PipelineState::Running)
             .count(),
         alerts_open: counts.iter().map(|count| count.open).sum(),
+        alerts_firing: counts.iter().map(|count| count.firing).sum(),
         quarantined: quarantined.iter().map(|count| count.count).sum(),
         outbound_connections: 0,
         started_at: app.started_at,

@@ -84,7 +84,7 @@ impl From<PipelineStatus> for StatusView {
 fn view(entry: PipelineEntry, status: Option<PipelineStatus>) -> PipelineView {
     let (kind, severity) = match entry.kind {
         PipelineKind::Pipeline => ("pipeline", None),
-        PipelineKind::Alert { severity } => ("alert", Some(severity.to_string())),
+        PipelineKind::Alert { severity, .. } => ("alert", Some(severity.to_string())),
     };
     PipelineView {
         name: entry.name,

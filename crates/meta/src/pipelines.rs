@@ -6,11 +6,16 @@ use springhouse_model::{Severity, StreamName, TenantId, Timestamp};
 
 use crate::Result;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum PipelineKind {
     Pipeline,
-    Alert { severity: Severity },
+    Alert {
+        severity: Severity,
+        /// The columns that say what a row is about; none when nothing was said.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        key: Vec<String>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

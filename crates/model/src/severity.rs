@@ -14,6 +14,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The least first.
+    pub const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Severity::Info => "info",

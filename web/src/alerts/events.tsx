@@ -11,6 +11,7 @@ import { Badge, SEVERITY_TONE } from "../ui/badge";
 import { Button, LinkButton } from "../ui/button";
 import { cx } from "../ui/cx";
 import { inShort } from "./in-short";
+import { standing } from "./standing";
 
 const route = getRouteApi("/inside/alerts");
 /** The time around an alert that its chart shows. */
@@ -26,6 +27,7 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
       {events.map((event) => {
         const isOpen = event.id === open;
         const isSeen = event.acknowledged_at !== null;
+        const stands = standing(event, now);
         return (
           <li key={event.id} className="border-b border-line/50 last:border-0" data-alert={event.alert}>
             <div className="flex min-h-12 flex-wrap items-center gap-x-3 gap-y-1 px-4 py-1.5">
@@ -37,7 +39,7 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
               >
                 <ChevronRight size={14} className={cx("shrink-0 text-mute transition-transform", isOpen && "rotate-90")} aria-hidden />
                 <span className="w-19 shrink-0">
-                  <Badge tone={isSeen ? "mute" : SEVERITY_TONE[event.severity]}>{event.severity}</Badge>
+                  <Badge tone={isSeen && !event.firing ? "mute" : SEVERITY_TONE[event.severity]}>{event.severity}</Badge>
                 </span>
                 <span className={cx("min-w-0 sm:truncate", isSeen ? "text-mute" : "font-medium")}>
                   {event.alert}
@@ -45,8 +47,12 @@ export function AlertEvents({ events }: { events: readonly AlertEvent[] }) {
                   {inShort(event) && <span className="font-normal text-mute tabular-nums"> · {inShort(event)}</span>}
                 </span>
               </button>
-              <time dateTime={event.at} title={moment(event.at)} className="text-[12px] text-mute tabular-nums max-sm:pl-7">
-                {ago(event.at, now)}
+              <time
+                dateTime={event.at}
+                title={moment(event.at)}
+                className={cx("text-[12px] tabular-nums max-sm:pl-7", event.firing ? "font-medium text-bad" : "text-mute")}
+              >
+                {stands ?? ago(event.at, now)}
               </time>
               <span className="flex w-32 justify-end max-sm:ml-auto">
                 {isSeen ? <span className="truncate text-[12px] text-mute">seen{event.by ? ` by ${event.by}` : ""}</span> : <Acknowledge event={event} />}
@@ -89,7 +95,9 @@ function Detail({ event }: { event: AlertEvent }) {
   return (
     <div className="border-t border-line/40 bg-bg/40 px-4 py-3 pl-11">
       <dl className="grid gap-x-6 gap-y-2 text-[13px] sm:grid-cols-2 xl:grid-cols-4">
-        <Fact name="at" value={moment(event.at)} />
+        <Fact name={event.times === null ? "at" : "began"} value={moment(event.at)} />
+        {event.resolved_at !== null && <Fact name={event.note ?? "resolved"} value={moment(event.resolved_at)} />}
+        {event.resolved_at !== null && event.times !== null && <Fact name="times" value={cell(event.times)} />}
         {Object.entries(event.row)
           .filter(([name, value]) => !name.startsWith("_") && value !== null && name !== "ts")
           .map(([name, value]) => (

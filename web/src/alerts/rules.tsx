@@ -18,6 +18,7 @@ const COLUMNS: ColumnView<AlertRule>[] = [
   { id: "severity", title: "Severity", cell: (rule) => <Badge tone={SEVERITY_TONE[rule.severity]}>{rule.severity}</Badge> },
   { id: "state", title: "State", cell: (rule) => <Badge tone={stateTone(rule.state)}>{rule.state}</Badge> },
   { id: "fired", title: "Fired", align: "right", cell: (rule) => count(rule.fired) },
+  { id: "firing", title: "Firing", align: "right", cell: (rule) => <span className={rule.firing > 0 ? "text-bad" : "text-mute"}>{count(rule.firing)}</span> },
   { id: "last", title: "Last", align: "right", cell: (rule) => <span className="text-mute">{ago(rule.last_at)}</span> },
   {
     id: "sql",

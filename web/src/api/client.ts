@@ -101,6 +101,8 @@ export const api = {
   dropPipeline: (name: string) => remove(`/pipelines/${e(name)}`),
 
   alerts: (limit: number) => json<t.Alerts>(withParams("/alerts", { limit })),
+  /** Those that have begun and are not over. */
+  firing: (limit: number) => json<t.Alerts>(withParams("/alerts", { limit, firing: "true" })),
   acknowledge: (id: string) => post<unknown>(`/alerts/${e(id)}/acknowledge`),
 
   sql: (query: string, signal?: AbortSignal) =>

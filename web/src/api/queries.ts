@@ -31,6 +31,7 @@ export const queries = {
   versions: (name: string, present: number) =>
     queryOptions({ queryKey: ["pipelines", name, "versions", present], queryFn: () => api.versions(name) }),
   alerts: queryOptions({ queryKey: ["alerts"], queryFn: () => api.alerts(200), refetchInterval: 5 * SECOND_MS }),
+  firing: queryOptions({ queryKey: ["alerts", "firing"], queryFn: () => api.firing(200), refetchInterval: 5 * SECOND_MS }),
   quarantine: (filter: { stream?: string; reason?: string; device?: string }) =>
     queryOptions({
       queryKey: ["quarantine", filter],

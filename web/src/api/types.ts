@@ -27,6 +27,7 @@ export interface Overview {
   streams: number;
   pipelines_running: number;
   alerts_open: number;
+  alerts_firing: number;
   quarantined: number;
   outbound_connections: number;
   started_at: string;
@@ -229,6 +230,7 @@ export interface AlertRule {
   state: PipelineStatus["state"];
   fired: number;
   open: number;
+  firing: number;
   last_at: string | null;
 }
 export interface AlertEvent {
@@ -238,6 +240,13 @@ export interface AlertEvent {
   key: string;
   at: string;
   row: Row;
+  /** Null while it is firing, and for rules without RESOLVE. */
+  resolved_at: string | null;
+  /** Null for rules without RESOLVE. */
+  times: number | null;
+  firing: boolean;
+  /** Why it is over when no row has ended it. */
+  note: string | null;
   acknowledged_at: string | null;
   by: string | null;
 }

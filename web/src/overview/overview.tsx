@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Cable, UserCheck } from "lucide-react";
+import { BellRing, Cable, UserCheck } from "lucide-react";
 import type { Overview as Figures } from "../api/types";
 import { queries } from "../api/queries";
 import { Page } from "../app/page";
-import { plural } from "../format/number";
+import { count, plural } from "../format/number";
 import { LinkButton } from "../ui/button";
 import { Empty, Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
@@ -39,6 +39,7 @@ function Content({ figures, sources }: { figures: Figures; sources: readonly Sou
   return (
     <>
       <Waiting />
+      <Firing amount={figures.alerts_firing} />
       {hasEnergy && sources.length > 0 ? <EnergyView sources={sources} energy={figures.energy} /> : <DeviceCards />}
       <div className="mt-4 grid items-start gap-4 lg:grid-cols-2 xl:grid-cols-3">
         {figures.rooms.length > 0 && <RoomsPanel rooms={figures.rooms} />}
@@ -77,6 +78,20 @@ function Waiting() {
       </span>
       <Link to="/devices" search={{ state: "pending" }} className="ml-auto font-medium text-accent hover:underline">
         Look at them
+      </Link>
+    </div>
+  );
+}
+
+/** What has begun and is not over. */
+function Firing({ amount }: { amount: number }) {
+  if (amount === 0) return null;
+  return (
+    <div className="mb-4 flex flex-wrap items-center gap-3 rounded-xl border border-bad/40 bg-bad/8 px-4 py-2.5 text-[13px]">
+      <BellRing size={16} className="text-bad" aria-hidden />
+      <span>{amount === 1 ? "An alert is firing." : `${count(amount)} alerts are firing.`}</span>
+      <Link to="/alerts" className="ml-auto font-medium text-accent hover:underline">
+        Look at {amount === 1 ? "it" : "them"}
       </Link>
     </div>
   );

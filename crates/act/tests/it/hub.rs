@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
 use springhouse_act::{AlertEvent, AlertRecorder};
 use springhouse_log::{Append, Log, MemoryLog, Offset};
@@ -43,7 +43,7 @@ impl Hub {
         let rule = NewPipeline {
             tenant: tenant.clone(),
             name: "hot".to_owned(),
-            kind: PipelineKind::Alert { severity },
+            kind: PipelineKind::Alert { severity, key: Vec::new() },
             into: "alerts.hot".parse().unwrap(),
             sql: "SELECT ts, device, room FROM oven WHERE temperature > 300".to_owned(),
             state: PipelineState::Running,
@@ -62,6 +62,25 @@ impl Hub {
             vec![("ts", Arc::new(times.with_timezone("UTC"))), ("device", Arc::new(devices))],
         )
         .await;
+    }
+
+    /// Rows of episodes: event, device, when it began, its own second and how often it fired.
+    pub async fn tell(&self, stream: &StreamEntry, rows: &[(&str, &str, i64, i64, i64)]) {
+        let texts = |text: fn(&(&str, &str, i64, i64, i64)) -> String| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>())
+        };
+        let times = |second: fn(&(&str, &str, i64, i64, i64)) -> i64| -> ArrayRef {
+            let micros = rows.iter().map(|row| second(row) * 1_000_000);
+            Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+        };
+        let columns = vec![
+            ("ts", times(|row| row.3)),
+            ("device", texts(|row| row.1.to_owned())),
+            ("event", texts(|row| row.0.to_owned())),
+            ("fired_at", times(|row| row.2)),
+            ("times", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.4))) as ArrayRef),
+        ];
+        self.append(stream, columns).await;
     }
 
     pub async fn append(&self, stream: &StreamEntry, columns: Vec<(&str, ArrayRef)>) {

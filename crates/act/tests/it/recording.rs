@@ -116,3 +116,55 @@ async fn the_log_keeps_what_is_not_recorded_yet() {
     recorder.stop().await;
     assert!(held().is_none());
 }
+
+#[tokio::test]
+async fn an_episode_is_one_event_that_its_end_completes() {
+    let hub = Hub::new().await;
+    let (tenant, hot) = (main_tenant(), hub.rule(&main_tenant(), Severity::Critical).await);
+    hub.tell(&hot, &[("fired", "oven", 1, 1, 1), ("fired", "stove", 2, 2, 1)]).await;
+    hub.record().await;
+    assert!(hub.alerts(&tenant).await.iter().all(|event| event.is_firing()));
+    let recorder = hub.recorder().await;
+    let mut announced = recorder.recorded();
+    hub.tell(&hot, &[("resolved", "oven", 1, 60, 9), ("fired", "oven", 70, 70, 1)]).await;
+    hub.caught_up(&recorder).await;
+    let told = async |announced: &mut tokio::sync::broadcast::Receiver<_>| {
+        let event: Arc<springhouse_act::AlertEvent> = announced.recv().await.unwrap();
+        (event.at.micros() / 1_000_000, event.resolved_at.map(|at| at.micros() / 1_000_000), event.times)
+    };
+    assert_eq!(told(&mut announced).await, (1, Some(60), Some(9)));
+    assert_eq!(told(&mut announced).await, (70, None, Some(1)));
+    recorder.stop().await;
+    // Read once more, nothing changes.
+    hub.meta.forget_consumer(CONSUMER).await.unwrap();
+    hub.record().await;
+    let events = hub.alerts(&tenant).await;
+    let seen = |event: &springhouse_act::AlertEvent| (event.key.clone(), event.is_firing(), event.times);
+    assert_eq!(
+        events.iter().map(seen).collect::<Vec<_>>(),
+        [
+            ("oven".to_owned(), false, Some(9)),
+            ("stove".to_owned(), true, Some(1)),
+            ("oven".to_owned(), true, Some(1))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_dropped_rule_had_fired_is_over_also_when_it_is_read_later() {
+    let hub = Hub::new().await;
+    let (tenant, hot) = (main_tenant(), hub.rule(&main_tenant(), Severity::Critical).await);
+    hub.tell(&hot, &[("fired", "oven", 1, 1, 1)]).await;
+    hub.record().await;
+    hub.tell(&hot, &[("fired", "stove", 2, 2, 1)]).await;
+    hub.meta.end_alerts(&tenant, "hot", hub.log.end().0, "dropped").await.unwrap();
+    hub.meta.drop_pipeline(&tenant, "hot").await.unwrap();
+    hub.record().await;
+    // One of this name that comes later fires for itself.
+    hub.tell(&hot, &[("fired", "oven", 3, 3, 1)]).await;
+    hub.record().await;
+    let events = hub.alerts(&tenant).await;
+    let notes: Vec<Option<&str>> = events.iter().map(|event| event.note.as_deref()).collect();
+    assert_eq!(notes, [Some("dropped"), Some("dropped"), None]);
+    assert_eq!(events.iter().map(|event| event.is_firing()).collect::<Vec<_>>(), [false, false, true]);
+}

@@ -38,6 +38,7 @@ async fn the_first_screen_counts_what_there_is() {
         ("streams", 4),
         ("pipelines_running", 1),
         ("alerts_open", 1),
+        ("alerts_firing", 0),
         ("quarantined", 1),
         ("outbound_connections", 0),
     ] {

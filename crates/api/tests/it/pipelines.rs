@@ -255,3 +255,55 @@ async fn an_alert_fires_once_and_is_acknowledged_by_name() {
     let after = admin.get("/api/v1/alerts").await.expect(200);
     assert_eq!((after["rules"].clone(), after["events"].as_array().unwrap().len()), (json!([]), 1));
 }
+
+#[tokio::test]
+async fn an_alert_fires_until_it_is_resolved_or_dropped() {
+    let house = furnished().await;
+    let sql = "CREATE ALERT hot SEVERITY critical KEY (device) RESOLVE WHEN temperature < 24 AS \
+         SELECT ts, device, temperature FROM climate WHERE temperature > 27";
+    create(&house, sql).await.expect(201);
+    let mut recorded = house.recorder.recorded();
+    let warm = |minute: u32, celsius: u32| json!({ "ts": format!("2026-01-01T12:{minute:02}:00Z"), "temperature": celsius });
+    // The last row of each message moves time on, so that those before it are taken.
+    house.say("attic", "climate", json!([warm(0, 28), warm(1, 29), warm(2, 26), warm(3, 26)])).await;
+    in_time(recorded.recv()).await.unwrap();
+    let admin = house.admin();
+    let alerts = admin.get("/api/v1/alerts?firing=true").await.expect(200);
+    let event = alerts["events"][0].clone();
+    assert_eq!(
+        (event["firing"].clone(), event["times"].clone(), event["resolved_at"].clone()),
+        (json!(true), json!(1), Value::Null)
+    );
+    assert_eq!(event["row"], json!({ "ts": "2026-01-01T12:00:00Z", "device": "attic", "temperature": 28.0 }));
+    assert_eq!(alerts["rules"][0]["firing"], 1);
+    assert_eq!(admin.get("/api/v1/overview").await.expect(200)["alerts_firing"], 1);
+    let metrics = admin.get("/metrics").await.text().to_owned();
+    for line in [
+        "springhouse_alerts_firing{severity=\"critical\"} 1",
+        "springhouse_alerts_firing{severity=\"info\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+
+    house.say("attic", "climate", json!([warm(12, 23), warm(13, 30), warm(14, 25), warm(15, 25)])).await;
+    in_time(recorded.recv()).await.unwrap();
+    in_time(recorded.recv()).await.unwrap();
+    let events = admin.get("/api/v1/alerts").await.expect(200)["events"].clone();
+    let told = |event: &Value| {
+        (event["at"].clone(), event["resolved_at"].clone(), event["times"].clone(), event["firing"].clone())
+    };
+    assert_eq!(told(&events[0]), (json!("2026-01-01T12:13:00Z"), Value::Null, json!(1), json!(true)));
+    assert_eq!(
+        told(&events[1]),
+        (json!("2026-01-01T12:00:00Z"), json!("2026-01-01T12:12:00Z"), json!(2), json!(false))
+    );
+    assert_eq!(events[1]["id"], event["id"]);
+
+    admin.delete("/api/v1/pipelines/hot").await.expect(204);
+    assert_eq!(admin.get("/api/v1/alerts?firing=true").await.expect(200)["events"], json!([]));
+    let events = admin.get("/api/v1/alerts").await.expect(200)["events"].clone();
+    assert_eq!(
+        (events[0]["note"].clone(), events[1]["note"].clone()),
+        (json!("its alert was dropped"), Value::Null)
+    );
+}

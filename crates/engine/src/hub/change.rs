@@ -44,7 +44,8 @@ pub struct StateChange {
     pub keeps: Vec<String>,
     /// They begin with the rows that they still need, as far as the log holds them.
     pub reads_again: Vec<String>,
-    /// They begin with the rows from here on.
+    /// They begin with the rows from here on, as what remembers which alerts are firing does in any case: rows that are read
+    /// again fire for nobody.
     pub begins_empty: Vec<String>,
     /// Operators of the version before whose open windows are given up.
     pub gives_up: Vec<String>,
@@ -66,7 +67,7 @@ impl StateChange {
             let found = (0..old.len()).find(is_like);
             match found {
                 Some(_) => change.keeps.push(step.name),
-                None if is_known => change.reads_again.push(step.name),
+                None if is_known && !step.begins_empty => change.reads_again.push(step.name),
                 None => change.begins_empty.push(step.name),
             }
             from.push(found);

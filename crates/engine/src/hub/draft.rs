@@ -5,7 +5,7 @@ use springhouse_model::StreamName;
 
 use super::EngineError;
 use crate::alert_stream;
-use crate::statement::{Select, Statement};
+use crate::statement::{Firing, Select, Statement};
 
 /// What a CREATE PIPELINE or CREATE ALERT asks for.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Draft {
                 by: None,
             }),
             Statement::CreateAlert(alert) => Some(Draft {
-                kind: PipelineKind::Alert { severity: alert.severity },
+                kind: PipelineKind::Alert { severity: alert.severity, key: key_of(&alert.select.firing) },
                 name: alert.name.clone(),
                 into: alert_stream(&alert.name)?,
                 select: alert.select.clone(),
@@ -52,6 +52,10 @@ impl Draft {
     pub(super) fn kind_name(&self) -> &'static str {
         kind_name(&self.kind)
     }
+}
+
+fn key_of(firing: &Firing) -> Vec<String> {
+    firing.key.iter().map(|column| column.name.clone()).collect()
 }
 
 pub(super) fn kind_name(kind: &PipelineKind) -> &'static str {

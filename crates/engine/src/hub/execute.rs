@@ -190,12 +190,17 @@ impl Shared {
         if let Some(running) = self.roster.stop(entry.id) {
             running.ended().await;
         }
+        let over = self.end_episodes(&entry, "its alert was dropped").await?;
         self.meta.drop_pipeline(tenant, name.as_str()).await?;
         self.roster.remove(entry.id);
         self.release(entry.id);
         let folder = Folder::new(&self.options.data_dir, entry.id);
         tokio::task::spawn_blocking(move || folder.remove()).await.map_err(|_| EngineError::Closed)??;
-        Ok(Outcome::Done(format!("{kind} `{name}` is gone; its stream `{}` stays", entry.into)))
+        let over = match over {
+            0 => String::new(),
+            over => format!("; {over} that it had fired and not resolved are over"),
+        };
+        Ok(Outcome::Done(format!("{kind} `{name}` is gone; its stream `{}` stays{over}", entry.into)))
     }
 
     async fn pause(&self, tenant: &TenantId, name: &StreamName) -> Result<Outcome, EngineError> {

@@ -9,6 +9,7 @@ mod budget;
 mod change;
 mod create;
 mod draft;
+mod episodes;
 mod error;
 mod execute;
 mod explain;

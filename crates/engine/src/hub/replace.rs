@@ -89,14 +89,17 @@ impl Shared {
         })
         .await?;
         let new = NewPipeline {
-            tenant: existing.tenant,
-            name: existing.name,
+            tenant: existing.tenant.clone(),
+            name: existing.name.clone(),
             kind: draft.kind,
             into: draft.into,
             sql: draft.sql,
             state: PipelineState::Running,
             by: draft.by,
         };
+        if !keeps_episodes(&plan, &state) {
+            self.end_episodes(&existing, "its alert was replaced").await?;
+        }
         let entry = self.meta.put_pipeline(new).await?;
         (change.version, change.state) = (entry.version, state);
         self.hold(entry.id, snapshot.header.offset);
@@ -131,6 +134,7 @@ impl Shared {
         };
         let fresh = plan.start().snapshot()?;
         let steps = plan.stateful_steps().map_err(RunError::from)?;
+        let begins_empty: Vec<bool> = steps.iter().map(|step| step.begins_empty).collect();
         let mut header = Header {
             pipeline_version: existing.version.saturating_add(1),
             schema_versions: plan.schema_versions(),
@@ -160,14 +164,14 @@ impl Shared {
         let known: Vec<(String, String)> = names.zip(left.header.fingerprints.clone()).collect();
         let known = old.shares_source(plan).then_some(known.as_slice());
         let (change, from) = StateChange::between(known, plan)?;
-        let fresh = match change.reads_again.is_empty() {
-            true => fresh,
+        let read = match change.reads_again.is_empty() {
+            true => fresh.clone(),
             false => self.read_again(&existing.tenant, plan, &left.header, told).await?.snapshot()?,
         };
-        let operators = from.iter().zip(fresh.operators);
-        let operators = operators.map(|(from, fresh)| match from {
-            Some(at) => left.operators.get(*at).cloned().unwrap_or(fresh),
-            None => fresh,
+        let others = read.operators.into_iter().zip(fresh.operators).zip(begins_empty);
+        let operators = from.iter().zip(others).map(|(from, ((read, fresh), begins_empty))| {
+            let kept = from.and_then(|at| left.operators.get(at).cloned());
+            kept.unwrap_or(if begins_empty { fresh } else { read })
         });
         Ok((Snapshot { header, operators: operators.collect() }, change))
     }
@@ -191,6 +195,11 @@ impl Shared {
         };
         Task::restore(work).await?.settle().await
     }
+}
+
+/// Whether a successor knows which episodes of an alert are open.
+fn keeps_episodes(plan: &Plan, state: &StateChange) -> bool {
+    plan.episodes().is_some_and(|name| state.keeps.contains(&name))
 }
 
 /// Where time stands for the sources of a successor. That of a source is its own, whoever looks at it; and what operators

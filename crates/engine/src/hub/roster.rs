@@ -159,7 +159,7 @@ impl Member {
         };
         PipelineStatus {
             name: self.entry.name.clone(),
-            kind: self.entry.kind,
+            kind: self.entry.kind.clone(),
             from: self.from.clone(),
             into: self.entry.into.clone(),
             sql: self.entry.sql.clone(),
@@ -206,6 +206,9 @@ impl Shared {
         let from = plan.source_names();
         // Entered before it runs, so that a failure at the first row finds its member.
         let error = task.note().map(str::to_owned);
+        if error.is_some() {
+            self.end_episodes(&entry, "the state of its alert was lost").await?;
+        }
         let member = Member { entry, from, state: RunState::Running, error, gauges, running: None };
         self.roster.members.lock().insert(id, member);
         let task = self.threads.start(supervise(Arc::downgrade(self), id, task, self.scans.of(id)))?;

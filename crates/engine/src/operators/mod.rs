@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod as_of;
+mod episode;
 mod held;
 mod join;
 mod keys;
@@ -42,6 +43,7 @@ pub(crate) use keys::Keys;
 
 use aggregate::WindowAggregate;
 use as_of::AsOf;
+use episode::Episodes;
 use join::Join;
 use order::Order;
 use over::Over;
@@ -291,8 +293,9 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
             Pairing::AsOf => Box::new(AsOf::new(Arc::clone(step))),
         },
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
-        Step::Order { schema } => Box::new(Order::new(schema.clone())),
+        Step::Order { schema, behind_us } => Box::new(Order::new(schema.clone(), *behind_us)),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
+        Step::Episode(step) => Box::new(Episodes::new(Arc::clone(step))),
         Step::Pattern(step) => Box::new(PatternMatch::new(Arc::clone(step))),
         Step::Aggregate(step) => match &step.placement {
             Placement::Aligned { window, shared, bound } => {

@@ -13,11 +13,13 @@ use crate::{RunError, ipc};
 
 pub(super) struct Order {
     waiting: Waiting,
+    /// How far a row may be behind the watermark that is told: a match, whose end is known later.
+    behind_us: i64,
 }
 
 impl Order {
-    pub fn new(schema: SchemaRef) -> Order {
-        Order { waiting: Waiting::new(schema) }
+    pub fn new(schema: SchemaRef, behind_us: i64) -> Order {
+        Order { waiting: Waiting::new(schema), behind_us }
     }
 }
 
@@ -27,14 +29,16 @@ impl Operator for Order {
     }
 
     fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
-        if let Some(InOrder { batch, times }) = self.waiting.release(watermark)? {
+        if let Some(InOrder { batch, times }) =
+            self.waiting.release(watermark.saturating_sub(self.behind_us))?
+        {
             out.chunks.push(Chunk { batch, times: TimestampMicrosecondArray::from(times), lineage: None });
         }
         Ok(())
     }
 
     fn next_close(&self) -> Option<i64> {
-        self.waiting.next_release()
+        Some(self.waiting.next_release()?.saturating_add(self.behind_us))
     }
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {

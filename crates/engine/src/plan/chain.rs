@@ -59,6 +59,8 @@ pub(super) struct Chain {
     pub(super) matched: bool,
     /// How far the time of a match may be behind that of those given before it.
     pub(super) behind_us: i64,
+    /// Whether anything bounds that.
+    pub(super) is_bounded_behind: bool,
     /// Rows are versions, of which a join takes the newest.
     pub(super) is_versioned: bool,
 }
@@ -78,6 +80,7 @@ impl Chain {
             in_order: false,
             matched: false,
             behind_us: 0,
+            is_bounded_behind: true,
             is_versioned: false,
         }
     }
@@ -94,7 +97,7 @@ impl Chain {
         self.judges_lateness = true;
         if !self.in_order {
             self.in_order = true;
-            self.push(Step::Order { schema });
+            self.push(Step::Order { schema, behind_us: 0 });
         }
     }
 
@@ -121,6 +124,7 @@ impl Chain {
         self.judges_lateness |= right.judges_lateness;
         self.matched = false;
         self.behind_us = self.behind_us.max(right.behind_us);
+        self.is_bounded_behind &= right.is_bounded_behind;
         self.in_order = false;
         self.is_versioned = false;
         self

@@ -15,6 +15,7 @@ use springhouse_schema::TS_COLUMN;
 
 use super::catalog::{Catalog, stream_name};
 use super::chain::Chain;
+use super::episode::{self, EpisodeStep};
 use super::join::JoinStep;
 use super::output::Output;
 use super::over::OverStep;
@@ -24,6 +25,7 @@ use super::versions::VersionedNode;
 use super::window::WindowNode;
 use super::{Plan, PlanError, StreamTable};
 use crate::operators;
+use crate::statement::Select;
 
 /// What a column is made of, as far as windows care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +64,17 @@ pub(crate) enum Step {
         exprs: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
-    /// Hands rows on in the order of their time.
+    /// Hands rows on in the order of their time, so far behind the watermark.
     Order {
         schema: SchemaRef,
+        behind_us: i64,
     },
     Join(Arc<JoinStep>),
     Over(Arc<OverStep>),
     Window(WindowStep),
     Aggregate(Arc<AggregateStep>),
     Pattern(Arc<PatternStep>),
+    Episode(Arc<EpisodeStep>),
 }
 
 impl Step {
@@ -78,9 +82,12 @@ impl Step {
     pub(crate) fn has_state(&self) -> bool {
         match self {
             Step::Select { .. } | Step::Filter { .. } | Step::Project { .. } | Step::Window(_) => false,
-            Step::Order { .. } | Step::Over(_) | Step::Join(_) | Step::Aggregate(_) | Step::Pattern(_) => {
-                true
-            }
+            Step::Order { .. }
+            | Step::Over(_)
+            | Step::Join(_)
+            | Step::Aggregate(_)
+            | Step::Pattern(_)
+            | Step::Episode(_) => true,
         }
     }
 }
@@ -112,20 +119,22 @@ pub(crate) struct AggregateCall {
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
-pub(super) fn compile(
-    plan: &LogicalPlan,
-    catalog: &Catalog,
-    allowed_lateness_us: i64,
-) -> Result<Plan, PlanError> {
+pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) -> Result<Plan, PlanError> {
+    let allowed_lateness_us = select.allowed_lateness_us;
     let compiler = Compiler { catalog, props: ExecutionProps::new() };
-    let chain = compiler.chain(plan)?;
+    let mut chain = compiler.chain(plan)?;
     chain.check_complete()?;
+    let mut given: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
+    match select.firing.has_episodes() {
+        true => given = chain.take_episodes(&select.firing, &given)?,
+        false => episode::check_key(&select.firing.key, &given)?,
+    }
     if allowed_lateness_us > 0 && !chain.judges_lateness {
         return Err(PlanError::new("ALLOWED LATENESS has no meaning where no row is ever late").with_hint(
             "rows that are handed on one by one are never late; in windows, joins, patterns and OVER they can be",
         ));
     }
-    let output = Output::of(plan.schema().as_arrow(), &chain.sources)?;
+    let output = Output::of(&given, &chain.sources)?;
     let delay = |source: &StreamTable| source.watermark_delay_us;
     let ts = plan.schema().fields().iter().position(|field| field.name() == TS_COLUMN);
     let output_delay_us = match ts.and_then(|ts| chain.meanings.get(ts)) {

@@ -4,6 +4,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::compile::{AggregateStep, Group, Step};
+use super::episode::EpisodeStep;
 use super::join::{JoinStep, Pairing, Reach};
 use super::over::{Frame, OverStep};
 use super::pattern::PatternStep;
@@ -89,6 +90,7 @@ fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<Stri
         Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
         Step::Aggregate(step) => ("aggregate", aggregation(step), names(&step.schema)),
         Step::Pattern(step) => ("match", pattern(step, columns), names(&step.schema)),
+        Step::Episode(step) => ("episodes", episodes(step), names(&step.schema)),
     }
 }
 
@@ -188,6 +190,7 @@ pub(super) fn short_name(step: &Step) -> String {
             let keys: Vec<String> = step.keys.exprs().iter().map(|key| text(key.as_ref())).collect();
             format!("over {}", keys.join(", ")).trim_end().to_owned()
         }
+        Step::Episode(step) => format!("episodes {}", step.key_names.join(", ")).trim_end().to_owned(),
         other => explained(other, &[]).0.to_owned(),
     }
 }
@@ -224,6 +227,19 @@ fn pattern(step: &PatternStep, columns: &[String]) -> String {
     let keys =
         if keys.is_empty() { "all rows".to_owned() } else { format!("rows of one {}", keys.join(", ")) };
     format!("({}){within} in {keys}; after a match {}", step.pattern, step.skip)
+}
+
+/// Whose episodes they are, and what ends one.
+fn episodes(step: &EpisodeStep) -> String {
+    let by = match step.key_names.as_slice() {
+        [] => "of all rows".to_owned(),
+        names => format!("by {}", names.join(", ")),
+    };
+    let ends = [
+        step.fires.map(|_| "a row of the key meets the condition that resolves".to_owned()),
+        step.after_us.map(|after_us| format!("none has fired for {}", span(after_us))),
+    ];
+    format!("{by}; over when {}", ends.into_iter().flatten().collect::<Vec<_>>().join(", or "))
 }
 
 /// A length of time in the largest unit that gives a whole number.

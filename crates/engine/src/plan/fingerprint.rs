@@ -15,6 +15,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 
 use super::compile::{AggregateCall, AggregateStep, Group, Step};
+use super::episode::EpisodeStep;
 use super::explain::short_name;
 use super::join::{JoinStep, Pairing, Reach};
 use super::over::{OverFunction, OverStep};
@@ -29,6 +30,9 @@ pub(crate) struct StatefulStep {
     /// For people: `aggregate device, window_start`.
     pub(crate) name: String,
     pub(crate) fingerprint: String,
+    /// Unless its state is kept, it has none: it says what has been given, which rows that are read again do not bring
+    /// back, since what they give is thrown away.
+    pub(crate) begins_empty: bool,
 }
 
 /// What comes into a station by one way, or out of it.
@@ -61,7 +65,8 @@ impl Plan {
             let given = given(step, &std::mem::take(&mut inputs[at]))?;
             if step.has_state() {
                 let fingerprint = format!("{time}{}", given.text);
-                found.push(StatefulStep { name: short_name(step), fingerprint });
+                let begins_empty = matches!(step, Step::Episode(_));
+                found.push(StatefulStep { name: short_name(step), fingerprint, begins_empty });
             }
             if let Some(Port { station, side }) = to {
                 inputs[*station].push((*side, given));
@@ -92,7 +97,10 @@ fn given(step: &Step, inputs: &[(Side, Flow)]) -> Result<Flow> {
         Step::Project { exprs, schema } => {
             (format!("project {} as {}", all_written(exprs, &input)?, names(schema)), Arc::clone(schema))
         }
-        Step::Order { schema } => (format!("order {}", names(schema)), Arc::clone(schema)),
+        Step::Order { schema, behind_us: 0 } => (format!("order {}", names(schema)), Arc::clone(schema)),
+        Step::Order { schema, behind_us } => {
+            (format!("order {behind_us} behind {}", names(schema)), Arc::clone(schema))
+        }
         Step::Window(step) => {
             let ts = input.field(step.ts).name();
             let line = format!("window {ts} {:?} keeps {}", step.bounds, names(&step.schema));
@@ -102,6 +110,7 @@ fn given(step: &Step, inputs: &[(Side, Flow)]) -> Result<Flow> {
         Step::Over(step) => (over(step, &input)?, Arc::clone(&step.schema)),
         Step::Pattern(step) => (pattern(step, &input)?, Arc::clone(&step.schema)),
         Step::Aggregate(step) => (aggregate(step, &input)?, Arc::clone(&step.schema)),
+        Step::Episode(step) => (episode(step, &input)?, Arc::clone(&step.schema)),
     };
     let _ = writeln!(text, "{line}");
     Ok(Flow { text, schema })
@@ -210,6 +219,13 @@ fn pattern(step: &PatternStep, input: &Schema) -> Result<String> {
         let _ = write!(line, "; when {condition}");
     }
     Ok(line)
+}
+
+/// A condition that fires is part of what comes in.
+fn episode(step: &EpisodeStep, input: &Schema) -> Result<String> {
+    let keys = all_written(step.keys.exprs(), &step.rows)?;
+    let fires = step.fires.map(|fires| input.field(fires).name());
+    Ok(format!("episodes of {keys} while {fires:?} for {:?} of {}", step.after_us, names(&step.rows)))
 }
 
 fn names(schema: &Schema) -> String {

@@ -12,6 +12,7 @@ mod catalog;
 mod chain;
 mod check;
 mod compile;
+mod episode;
 mod error;
 mod explain;
 mod fingerprint;
@@ -54,8 +55,9 @@ pub(crate) use catalog::{Provider, session};
 pub(crate) use chain::{Port, Scan, Station};
 pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
+pub(crate) use episode::EpisodeStep;
 pub(crate) use join::{JoinStep, Pairing, Reach};
-pub(crate) use output::Output;
+pub(crate) use output::{Output, convert};
 pub(crate) use over::{Frame, OverCall, OverFunction, OverStep, Which};
 pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
 
@@ -104,6 +106,12 @@ impl Plan {
         self.sources.iter().map(|source| source.watermark_delay_us).max().unwrap_or_default()
     }
 
+    /// The name of the step that makes episodes; `None` for a plan whose rows are not their beginnings and ends.
+    pub(crate) fn episodes(&self) -> Option<String> {
+        let mut steps = self.stations.iter().map(|station| &station.step);
+        steps.find(|step| matches!(step, Step::Episode(_))).map(explain::short_name)
+    }
+
     pub fn source_names(&self) -> Vec<StreamName> {
         self.sources.iter().map(|source| source.name.clone()).collect()
     }
@@ -130,14 +138,20 @@ impl Plan {
 /// Plans a continuous query over the streams of a catalog.
 pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     crate::depth::check(&select.text)?;
-    let syntax = parse(select)?;
+    let mut syntax = parse(select)?;
+    if let Some(end) = &select.firing.resolve_when {
+        episode::put_beside(&mut syntax, end)?;
+    }
     check::syntax(&syntax)?;
     check_expansion(&syntax)?;
     let provider = catalog::Provider::new(catalog);
-    let raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;
+    let mut raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;
+    if select.firing.resolve_when.is_some() {
+        raw = episode::with_fires(raw)?;
+    }
     check::logical(&raw)?;
     let logical = optimize(raw)?;
-    compile::compile(&logical, catalog, select.allowed_lateness_us)
+    compile::compile(&logical, catalog, select)
 }
 
 /// A bounded query is refused as a pipeline; this tells whether a text is one query at all.

@@ -83,7 +83,7 @@ impl Output {
 }
 
 /// Expressions without AS are named by DataFusion after their text; that becomes a word: `avg(m.temp)` → `avg_temp`.
-fn column_name(name: &str) -> String {
+pub(super) fn column_name(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || c == ' ';
     if !name.is_empty() && name.chars().all(is_plain) {
         return name.to_owned();
@@ -115,7 +115,7 @@ fn target_type(name: &str, ty: &DataType) -> Result<ValueType, PlanError> {
     }
 }
 
-fn value_type_of(ty: &DataType) -> Option<ValueType> {
+pub(super) fn value_type_of(ty: &DataType) -> Option<ValueType> {
     Some(match ty {
         DataType::Boolean => ValueType::Bool,
         integer if integer.is_integer() => ValueType::Int,
@@ -129,7 +129,7 @@ fn value_type_of(ty: &DataType) -> Option<ValueType> {
 }
 
 /// Casts to the stream's type; a value that does not fit becomes null rather than ending the pipeline.
-fn convert(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn convert(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if column.data_type() == to {
         return Ok(Arc::clone(column));
     }

@@ -10,29 +10,45 @@ use super::placement::Placement;
 const UNBOUNDED_REACH_US: i64 = 86_400_000_000;
 
 impl Plan {
-    /// How much earlier than a row that is given the rows may be that it is made from; sessions, rows that are counted and
-    /// the newest rows of another stream may be older.
+    /// How much earlier than a row that is given the rows may be that it is made from; sessions, rows that are counted,
+    /// the newest rows of another stream and the beginnings of episodes may be older.
     pub fn reach_us(&self) -> i64 {
-        let reach = self.stations.iter().map(|station| match &station.step {
-            Step::Aggregate(step) => match &step.placement {
-                Placement::Aligned { window, .. } => window.size_us,
-                Placement::Session { gap_us, .. } => gap_us.saturating_add(UNBOUNDED_REACH_US),
-            },
-            Step::Join(step) => join_reach_us(step),
-            Step::Over(step) => over_reach_us(step),
-            Step::Pattern(step) => step.within_us.unwrap_or(UNBOUNDED_REACH_US),
-            Step::Select { .. }
-            | Step::Filter { .. }
-            | Step::Project { .. }
-            | Step::Order { .. }
-            | Step::Window(_) => 0,
-        });
-        reach.fold(0, i64::saturating_add)
+        self.sum_of(|step| match step {
+            Step::Episode(_) => UNBOUNDED_REACH_US,
+            other => reach_us(other),
+        })
     }
 
     /// How much later than a row that is given a row of the source may be by which its window closes.
     pub fn patience_us(&self) -> i64 {
-        self.reach_us().saturating_add(self.late_delay_us()).saturating_add(self.allowed_lateness_us)
+        let reach_us = self.sum_of(|step| match step {
+            Step::Episode(step) => step.after_us.unwrap_or_default(),
+            other => reach_us(other),
+        });
+        reach_us.saturating_add(self.late_delay_us()).saturating_add(self.allowed_lateness_us)
+    }
+
+    fn sum_of(&self, reach_us: impl Fn(&Step) -> i64) -> i64 {
+        self.stations.iter().map(|station| reach_us(&station.step)).fold(0, i64::saturating_add)
+    }
+}
+
+/// Of a step by itself.
+fn reach_us(step: &Step) -> i64 {
+    match step {
+        Step::Aggregate(step) => match &step.placement {
+            Placement::Aligned { window, .. } => window.size_us,
+            Placement::Session { gap_us, .. } => gap_us.saturating_add(UNBOUNDED_REACH_US),
+        },
+        Step::Join(step) => join_reach_us(step),
+        Step::Over(step) => over_reach_us(step),
+        Step::Pattern(step) => step.within_us.unwrap_or(UNBOUNDED_REACH_US),
+        Step::Select { .. }
+        | Step::Filter { .. }
+        | Step::Project { .. }
+        | Step::Order { .. }
+        | Step::Window(_)
+        | Step::Episode(_) => 0,
     }
 }
 

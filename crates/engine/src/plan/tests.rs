@@ -135,7 +135,7 @@ fn errors_stand_where_the_person_wrote_them() {
     let select = Select {
         text: "SELECT nothing FROM homes".into(),
         at: Position { line: 3, column: 5 },
-        allowed_lateness_us: 0,
+        ..Select::bare("")
     };
     let error = plan(&select, &catalog()).unwrap_err();
     assert_eq!(error.at, Some(Position { line: 3, column: 12 }), "{error}");

@@ -1,13 +1,13 @@
-//! `CREATE STREAM`, `CREATE PIPELINE`, `CREATE ALERT`.
+//! `CREATE STREAM`, `CREATE PIPELINE`.
 
 use springhouse_meta::DEFAULT_IDLE_US;
-use springhouse_model::{Severity, ValueType};
+use springhouse_model::ValueType;
 use springhouse_schema::{FIELDS_MAX, is_property_name};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
-use super::{Column, CreateAlert, CreatePipeline, CreateStream, Select, Statement};
+use super::{Column, CreatePipeline, CreateStream, Firing, Select, Statement, alert};
 
 const UNIT_CHARACTERS_MAX: usize = 32;
 
@@ -25,7 +25,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, 
         return pipeline(cursor, start, or_replace).map(Statement::CreatePipeline);
     }
     if cursor.take_word("ALERT") {
-        return alert(cursor, start, or_replace).map(Statement::CreateAlert);
+        return alert::alert(cursor, start, or_replace).map(Statement::CreateAlert);
     }
     Err(cursor.expected("STREAM, PIPELINE or ALERT", Some("tables of Springhouse are streams")))
 }
@@ -191,32 +191,8 @@ fn pipeline(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<Cr
     Ok(CreatePipeline { name, into, or_replace, if_not_exists, select, text: cursor.text_since(start) })
 }
 
-fn alert(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<CreateAlert, ParseError> {
-    let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"])?;
-    let name = cursor.stream_name("the alert's name")?;
-    let severity = severity(cursor)?;
-    let select = select(cursor)?;
-    let text = cursor.text_since(start);
-    Ok(CreateAlert { name, or_replace, if_not_exists, severity, select, text })
-}
-
-/// `SEVERITY critical`; a warning when nothing is said.
-fn severity(cursor: &mut Cursor<'_>) -> Result<Severity, ParseError> {
-    const EXPECTED: &str = "info, warning or critical";
-    if !cursor.take_word("SEVERITY") {
-        return Ok(Severity::Warning);
-    }
-    let at = cursor.mark();
-    match cursor.take() {
-        Some(Token::Word(word)) => {
-            word.value.parse().map_err(|_| cursor.error_at(at, EXPECTED, format!("`{}`", word.value), None))
-        }
-        _ => Err(cursor.error_at(at, EXPECTED, "something else", None)),
-    }
-}
-
 /// `[ALLOWED LATENESS INTERVAL …] AS SELECT …`.
-fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
+pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
     let mut allowed_lateness_us = 0;
     if cursor.take_words(&["ALLOWED", "LATENESS"])? {
         allowed_lateness_us = interval(cursor)?;
@@ -228,5 +204,5 @@ fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
         return Err(cursor.expected("SELECT", None));
     }
     let (text, at) = cursor.rest_of_statement()?;
-    Ok(Select { text, at, allowed_lateness_us })
+    Ok(Select { text, at, allowed_lateness_us, firing: Firing::default() })
 }

@@ -206,6 +206,37 @@ impl<'a> Cursor<'a> {
         Ok((text, position(self.tokens[from].span.start)))
     }
 
+    /// Takes everything up to a word outside of parentheses at which `ends` holds: the text, and where it began.
+    pub(super) fn expression_until(
+        &mut self,
+        expected: &str,
+        ends: impl Fn(&Cursor<'a>) -> bool,
+    ) -> Result<(String, Position), ParseError> {
+        let from = self.next;
+        let mut depth = 0_i32;
+        while let Some(token) = self.peek() {
+            match token {
+                Token::SemiColon => break,
+                Token::LParen => depth += 1,
+                Token::RParen => depth -= 1,
+                _ if depth == 0 && ends(self) => break,
+                _ => {}
+            }
+            self.next += 1;
+        }
+        if self.next == from {
+            return Err(self.expected(expected, None));
+        }
+        let text = self.text[self.token_start(from)..self.token_end(self.next - 1)].to_owned();
+        Ok((text, position(self.tokens[from].span.start)))
+    }
+
+    /// Whether these unquoted words (given in capitals) come next.
+    pub(super) fn is_at_words(&self, words: &[&str]) -> bool {
+        let next = (self.next..).zip(words);
+        next.map(|(at, word)| word_is(self.tokens.get(at).map(|token| &token.token), word)).all(|is| is)
+    }
+
     /// Where the token at a mark begins.
     pub(super) fn position(&self, mark: Mark) -> Position {
         self.tokens.get(mark.0).map_or(Position::START, |token| position(token.span.start))

@@ -5,6 +5,7 @@
 //! later errors name the line and column that the person sees. Nothing is looked up here: a statement that
 //! names a stream which does not exist is a correct statement.
 
+mod alert;
 mod create;
 mod cursor;
 mod interval;
@@ -13,8 +14,9 @@ mod rewrite;
 
 use std::fmt;
 
-use springhouse_model::{Severity, StreamName, ValueType};
+use springhouse_model::{StreamName, ValueType};
 
+pub use alert::{Condition, CreateAlert, Firing, KeyColumn};
 pub use cursor::ParseError;
 pub use likeness::is_same;
 
@@ -170,18 +172,6 @@ pub struct CreatePipeline {
     pub text: String,
 }
 
-/// `CREATE [OR REPLACE] ALERT name [SEVERITY warning] [ALLOWED LATENESS …] AS SELECT …`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CreateAlert {
-    pub name: StreamName,
-    pub or_replace: bool,
-    pub if_not_exists: bool,
-    pub severity: Severity,
-    pub select: Select,
-    /// The statement as written.
-    pub text: String,
-}
-
 /// The continuous query of a pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Select {
@@ -191,12 +181,15 @@ pub struct Select {
     pub at: Position,
     /// How long after its end a window still takes rows, beyond the watermark; also delays its result.
     pub allowed_lateness_us: i64,
+    /// For an alert; empty for other queries.
+    pub firing: Firing,
 }
 
 impl Select {
     /// A query that stands alone.
     pub fn bare(text: impl Into<String>) -> Select {
-        Select { text: text.into(), at: Position::START, allowed_lateness_us: 0 }
+        let firing = Firing::default();
+        Select { text: text.into(), at: Position::START, allowed_lateness_us: 0, firing }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use springhouse_meta::DEFAULT_IDLE_US;
+use springhouse_model::Severity;
 
 fn one(sql: &str) -> Statement {
     parse_one(sql).unwrap()
@@ -57,6 +58,23 @@ fn alerts_carry_a_severity() {
     assert_eq!(alert.severity, Severity::Critical);
     let Statement::CreateAlert(alert) = one("create alert hot as select 1 from s") else { panic!() };
     assert_eq!(alert.severity, Severity::Warning);
+}
+
+#[test]
+fn alerts_say_what_they_are_about_and_when_they_are_over() {
+    let sql =
+        "CREATE ALERT hot SEVERITY info KEY (device, \"Room\") RESOLVE WHEN t < CAST('2' AS DOUBLE) OR (x)
+        RESOLVE AFTER INTERVAL '10' MINUTE ALLOWED LATENESS INTERVAL '1' SECOND AS SELECT * FROM homes";
+    let Statement::CreateAlert(alert) = one(sql) else { panic!() };
+    let Select { firing, allowed_lateness_us, .. } = alert.select;
+    let names: Vec<&str> = firing.key.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["device", "Room"]);
+    let condition = firing.resolve_when.unwrap();
+    assert_eq!(condition.text, "t < CAST('2' AS DOUBLE) OR (x)");
+    assert_eq!(condition.at, Position { line: 1, column: 66 });
+    assert_eq!((firing.resolve_after_us, allowed_lateness_us), (Some(600_000_000), 1_000_000));
+    let Statement::CreateAlert(alert) = one("CREATE ALERT hot AS SELECT 1 FROM s") else { panic!() };
+    assert_eq!(alert.select.firing, Firing::default());
 }
 
 #[test]
@@ -140,6 +158,25 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "line 1, column 19: expected INTO, found `AS`; hint: CREATE PIPELINE",
         ),
         ("CREATE TABLE t (a INT)", "line 1, column 8: expected STREAM, PIPELINE or ALERT, found `TABLE`"),
+        (
+            "CREATE ALERT a KEY device AS SELECT 1",
+            "line 1, column 20: expected `(` and the columns that tell",
+        ),
+        ("CREATE ALERT a KEY () AS SELECT 1", "line 1, column 21: expected a column's name, found `)`"),
+        (
+            "CREATE ALERT a RESOLVE AS SELECT 1",
+            "line 1, column 24: expected WHEN or AFTER, found `AS`; hint: RESOLVE",
+        ),
+        ("CREATE ALERT a RESOLVE WHEN AS SELECT 1", "line 1, column 29: expected a condition, found `AS`"),
+        (
+            "CREATE ALERT a RESOLVE WHEN x RESOLVE WHEN y AS SELECT 1",
+            "line 1, column 31: expected one RESOLVE WHEN",
+        ),
+        (
+            "CREATE ALERT a RESOLVE AFTER INTERVAL '0' SECOND AS SELECT 1",
+            "expected a length of time, found none",
+        ),
+        ("CREATE ALERT a RESOLVE WHEN x", "line 1, column 30: expected AS, found the end"),
         ("DELETE FROM s", "line 1, column 1: expected a statement, found `DELETE`; hint: streams are filled"),
         ("CREATE STREAM S-1 (a INT)", "line 1, column 16: expected `(` and the columns, found `-`"),
         (

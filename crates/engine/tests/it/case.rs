@@ -60,6 +60,9 @@ impl Single {
                 Statement::CreatePipeline(pipeline) => {
                     queries.push((Some(format!("{}.late", pipeline.name)), pipeline.select));
                 }
+                Statement::CreateAlert(alert) => {
+                    queries.push((Some(format!("{}.late", alert.name)), alert.select));
+                }
                 Statement::Query(text) => queries.push((None, Select::bare(text))),
                 _ => return None,
             }

@@ -76,7 +76,10 @@ async fn an_alert_fires_into_its_stream_and_not_for_what_was_there_before() {
     hub.send("homes", "a", &[row(2.0, 91), row(3.0, 5)]).await;
     hub.settled().await;
     assert_eq!(hub.rows("alerts.hot"), [r#"{"ts":"2026-01-01T00:00:02Z","device":"a","n":91}"#]);
-    assert_eq!(hub.status_of("hot").await.kind, PipelineKind::Alert { severity: Severity::Critical });
+    assert_eq!(
+        hub.status_of("hot").await.kind,
+        PipelineKind::Alert { severity: Severity::Critical, key: Vec::new() }
+    );
     assert_eq!(hub.sql("SHOW ALERTS").await.to_string(), "hot\trunning\tINTO alerts.hot");
 }
 

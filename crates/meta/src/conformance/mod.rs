@@ -18,8 +18,8 @@ pub use access::{
 };
 pub use progress::{
     a_quarantine_that_is_too_large_loses_its_oldest, a_refused_commit_leaves_no_effect,
-    alerts_are_recorded_once_and_acknowledged_once, files_are_replaced_all_or_nothing,
-    last_values_are_overwritten_and_forgotten, offsets_never_move_back,
+    alerts_are_recorded_once_and_acknowledged_once, alerts_end_once_and_stay_ended,
+    files_are_replaced_all_or_nothing, last_values_are_overwritten_and_forgotten, offsets_never_move_back,
     quarantine_is_listed_marked_and_purged,
 };
 pub use things::{

@@ -18,6 +18,9 @@ pub(super) fn alert(tenant: &TenantId, id: &str) -> AlertEvent {
         key: "d1".to_owned(),
         at: START,
         row: serde_json::json!({"device": "d1", "temperature": -3.5}),
+        resolved_at: None,
+        times: None,
+        note: None,
         acknowledged_at: None,
         acknowledged_by: None,
     }
@@ -135,6 +138,69 @@ pub async fn alerts_are_recorded_once_and_acknowledged_once(
     let counts = meta.alert_counts(&tenant).await?;
     assert_eq!((counts.len(), counts[0].fired, counts[0].open), (1, 3, 2));
     assert_eq!(counts[0].last_at, START.plus_micros(2));
+    Ok(())
+}
+
+/// An episode is one event, from the row that begins it to the one that ends it, however often they are recorded.
+pub async fn alerts_end_once_and_stay_ended(meta: Arc<dyn Meta>, clock: Arc<ManualClock>) -> Result<()> {
+    let tenant = tenant("main");
+    let begun = |id: &str| AlertEvent { times: Some(1), ..alert(&tenant, id) };
+    let over = |id: &str, after: i64| AlertEvent {
+        times: Some(7),
+        resolved_at: Some(START.plus_micros(after)),
+        row: serde_json::json!({"temperature": -18.0}),
+        ..alert(&tenant, id)
+    };
+    let one = async |id: &str| {
+        let all = meta.alerts(&tenant, &AlertFilter::default(), 9).await?;
+        Ok::<_, MetaError>(all.into_iter().find(|event| event.id == id))
+    };
+    let firing = async || {
+        let filter = AlertFilter { firing: true, ..AlertFilter::default() };
+        let ids = meta.alerts(&tenant, &filter, 9).await?.into_iter().map(|event| event.id);
+        Ok::<_, MetaError>(ids.collect::<Vec<_>>())
+    };
+    meta.record_alerts(&[begun("a1"), begun("a2"), alert(&tenant, "plain")], Some(("alerts", 1))).await?;
+    assert_eq!(firing().await?, ["a2", "a1"]);
+    assert_eq!(meta.alerts_firing().await?, [(Severity::Critical, 2)]);
+    meta.acknowledge_alert(&tenant, "a1", "ada").await?;
+    assert_eq!(meta.record_alerts(&[over("a1", 60)], Some(("alerts", 2))).await?, ["a1"]);
+    let ended = one("a1").await?.expect("it is there");
+    assert_eq!((ended.resolved_at, ended.times), (Some(START.plus_micros(60)), Some(7)));
+    assert_eq!(ended.row, alert(&tenant, "a1").row, "it keeps the row that fired");
+    assert_eq!(ended.acknowledged_by.as_deref(), Some("ada"));
+
+    // Read again from the log, nothing changes.
+    assert!(meta.record_alerts(&[begun("a1"), over("a1", 60)], Some(("alerts", 2))).await?.is_empty());
+    assert_eq!(one("a1").await?, Some(ended));
+    // Without its beginning an end is an event all the same; one that is over at once can begin again.
+    assert_eq!(meta.record_alerts(&[over("a3", 0)], None).await?, ["a3"]);
+    assert_eq!(meta.record_alerts(&[begun("a3")], None).await?, ["a3"]);
+    let counts = meta.alert_counts(&tenant).await?;
+    assert_eq!((counts[0].fired, counts[0].open, counts[0].firing), (4, 3, 2));
+
+    // A rule that is gone: what it has fired is over, also what is recorded later, up to there.
+    clock.advance_micros(500);
+    assert_eq!(meta.end_alerts(&tenant, "freezer_warm", 5, "dropped").await?, 2);
+    meta.record_alerts(&[begun("a4")], Some(("alerts", 5))).await?;
+    assert!(firing().await?.is_empty());
+    for id in ["a2", "a3", "a4"] {
+        let ended = one(id).await?.expect("it is there");
+        assert_eq!(
+            (ended.resolved_at, ended.note.as_deref()),
+            (Some(START.plus_micros(500)), Some("dropped"))
+        );
+    }
+    meta.record_alerts(&[begun("a5")], Some(("alerts", 6))).await?;
+    assert_eq!(firing().await?, ["a5"]);
+    assert_eq!(meta.end_alerts(&super::tenant("other"), "freezer_warm", 9, "dropped").await?, 0);
+    // What the rows say counts more than that a rule was gone.
+    meta.record_alerts(&[over("a4", 90)], Some(("alerts", 6))).await?;
+    let ended = one("a4").await?.expect("it is there");
+    assert_eq!((ended.resolved_at, ended.note), (Some(START.plus_micros(90)), None));
+    // A commit that is refused ends nothing.
+    assert!(meta.record_alerts(&[over("a5", 90)], Some(("alerts", 3))).await.is_err());
+    assert_eq!(firing().await?, ["a5"]);
     Ok(())
 }
 

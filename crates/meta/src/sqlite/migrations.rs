@@ -8,9 +8,10 @@ use sqlx::{Row, SqliteConnection};
 use super::database;
 use crate::{MetaError, Result};
 
-const LAYOUTS: [&str; 2] = [
+const LAYOUTS: [&str; 3] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pipeline_versions.sql"),
+    include_str!("../../migrations/0003_alert_episodes.sql"),
 ];
 const KNOWN: i64 = LAYOUTS.len() as i64;
 

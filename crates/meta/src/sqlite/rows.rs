@@ -44,6 +44,15 @@ impl Columns<'_> {
         T::try_from(value).map_err(|_| self.corrupt("number in range", value.to_string()))
     }
 
+    pub fn number_if<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>> {
+        match self.signed_if(column)? {
+            None => Ok(None),
+            Some(value) => {
+                T::try_from(value).map(Some).map_err(|_| self.corrupt("number in range", value.to_string()))
+            }
+        }
+    }
+
     pub fn time(&self, column: &str) -> Result<Timestamp> {
         self.signed(column).map(Timestamp)
     }

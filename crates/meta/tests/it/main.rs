@@ -49,6 +49,7 @@ conformance! {
     a_refused_commit_leaves_no_effect,
     files_are_replaced_all_or_nothing,
     alerts_are_recorded_once_and_acknowledged_once,
+    alerts_end_once_and_stay_ended,
     quarantine_is_listed_marked_and_purged,
     a_quarantine_that_is_too_large_loses_its_oldest,
     last_values_are_overwritten_and_forgotten,

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use springhouse_meta::{
-    Consumers, MetaError, NewToken, PipelineVersion, Pipelines, Settings, SqliteMeta, Tokens,
+    AlertFilter, Alerts, Consumers, MetaError, NewToken, PipelineKind, PipelineVersion, Pipelines, Settings,
+    SqliteMeta, Tokens,
 };
-use springhouse_model::{TenantId, Timestamp};
+use springhouse_model::{Severity, TenantId, Timestamp};
 use springhouse_policy::Scope;
 
 fn new_token(name: &str) -> NewToken {
@@ -100,6 +101,36 @@ async fn a_pipeline_of_the_first_layout_has_its_present_version() {
     let known =
         PipelineVersion { version: 3, sql: "SELECT 3".to_owned(), created_at: Timestamp(70), by: None };
     assert_eq!(versions, [known]);
+}
+
+/// A database as the second layout left it, with a firing that somebody has acknowledged.
+#[tokio::test]
+async fn an_event_of_an_earlier_layout_is_one_of_a_rule_without_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    for sql in [
+        include_str!("../../migrations/0001_first.sql"),
+        include_str!("../../migrations/0002_pipeline_versions.sql"),
+        "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (2)",
+        r#"INSERT INTO alerts VALUES ('main', 'a1', 'hot', 'critical', 'oven', 7, '{"power":1}', 9, 'ada')"#,
+        r#"INSERT INTO pipelines VALUES (4, 'main', 'hot', '{"kind":"alert","severity":"critical"}', 1, 'alerts.hot',
+           'SELECT 3', '{"state":"running"}', 70)"#,
+    ] {
+        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let meta = SqliteMeta::open(&path).await.unwrap();
+    let events = meta.alerts(&TenantId::main(), &AlertFilter::default(), 9).await.unwrap();
+    assert_eq!(
+        (events.len(), events[0].at, events[0].acknowledged_at),
+        (1, Timestamp(7), Some(Timestamp(9)))
+    );
+    assert_eq!((events[0].resolved_at, events[0].times, &events[0].note), (None, None, &None));
+    assert!(!events[0].is_firing() && meta.alerts_firing().await.unwrap().is_empty());
+    let rule = meta.pipeline(&TenantId::main(), "hot").await.unwrap().unwrap();
+    assert_eq!(rule.kind, PipelineKind::Alert { severity: Severity::Critical, key: Vec::new() });
 }
 
 #[tokio::test]

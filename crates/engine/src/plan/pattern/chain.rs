@@ -36,6 +36,7 @@ impl Chain {
         operators::check_pattern(&step)?;
         let delay_us = self.sources.iter().map(|source| source.watermark_delay_us).max().unwrap_or_default();
         self.behind_us = step.behind_us().unwrap_or(delay_us);
+        self.is_bounded_behind = step.behind_us().is_some();
         let fields: Vec<_> = input.fields().iter().cloned().collect();
         self.put_in_order(Arc::new(ArrowSchema::new(fields)));
         self.push(Step::Pattern(Arc::new(step)));
