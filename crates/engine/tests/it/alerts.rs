@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::{Select, Statement, parse_one};
-use springhouse_engine::{Catalog, StreamTable};
+use springhouse_engine::{Catalog, PreviewWish, StreamTable};
 use springhouse_meta::{AlertEvent, AlertFilter};
 use springhouse_model::{Severity, TenantId, Timestamp, ValueType};
 use springhouse_schema::{Field, Schema};
@@ -340,7 +340,8 @@ async fn an_alert_explains_its_episodes_and_shows_them_before_it_is_created() {
     let sql = "CREATE ALERT high KEY (device) RESOLVE WHEN n < 2 RESOLVE AFTER INTERVAL '1' MINUTE AS
         SELECT device, ts, n FROM homes WHERE n > 5";
     hub.send("homes", "a", &[row(1.0, 9), row(2.0, 9), row(3.0, 1)]).await;
-    let preview = hub.engine().preview(&TenantId::main(), sql, 5, 10).await.unwrap();
+    let wish = PreviewWish { minutes: 5, sample: None, limit: 10, steps: false };
+    let preview = hub.engine().preview(&TenantId::main(), sql, wish).await.unwrap();
     let rows: Vec<String> =
         preview.batches.iter().flat_map(|batch| crate::hub::lines(batch, &["ts"])).collect();
     assert_eq!(
