@@ -7,6 +7,7 @@
 mod adapt;
 mod columns;
 mod decoder;
+pub mod fuzz;
 mod infer;
 mod json_schema;
 mod reason;

@@ -10,6 +10,11 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 use springhouse_model::ValueType;
 
+use super::time;
+
+/// Integers up to here are exact as a double.
+const EXACT_MAX: u64 = 1 << 53;
+
 /// Rows that a fresh builder has room for.
 const ROWS_INITIAL: usize = 256;
 
@@ -21,6 +26,61 @@ pub(super) enum Values {
     Float(Vec<f64>),
     Text(Text),
     Time(Vec<i64>),
+}
+
+/// Why a value is not one of its column's: what came, in the words of a refusal.
+pub(super) type Misfit = &'static str;
+
+/// What fits a column of which type, for every reader.
+impl Values {
+    #[inline]
+    pub fn push_bool(&mut self, value: bool) -> Result<(), Misfit> {
+        match self {
+            Values::Bool(bits) => bits.append(value),
+            _ => return Err("a boolean"),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub fn push_integer(&mut self, value: i64) -> Result<(), Misfit> {
+        match self {
+            Values::Int(values) => values.push(value),
+            Values::Float(values) if value.unsigned_abs() <= EXACT_MAX => values.push(value as f64),
+            Values::Float(_) => return Err("an integer beyond 2^53"),
+            Values::Time(values) => values.push(time::from_integer(value)),
+            _ => return Err("a number"),
+        }
+        Ok(())
+    }
+
+    /// A number that was written with a point or an exponent, or is beyond all integers.
+    #[inline]
+    pub fn push_fraction(&mut self, value: f64) -> Result<(), Misfit> {
+        match self {
+            Values::Float(values) => values.push(value),
+            // JSON Schema: a number without fraction is an integer, however it is written.
+            Values::Int(values) if value.fract() == 0.0 && value.abs() <= EXACT_MAX as f64 => {
+                values.push(value as i64);
+            }
+            Values::Time(values) => values.push(time::from_fraction(value)),
+            _ => return Err("a number with a fraction"),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub fn push_text(&mut self, value: &str) -> Result<(), Misfit> {
+        match self {
+            Values::Text(text) => text.push(value),
+            Values::Time(values) => match time::from_text(value) {
+                Some(micros) => values.push(micros),
+                None => return Err("another text"),
+            },
+            _ => return Err("a text"),
+        }
+        Ok(())
+    }
 }
 
 /// A column of a property. Rows at its end that have no value are filled in only when a later row has one.

@@ -1,20 +1,27 @@
 //! From JSON to columns in one pass.
 //!
 //! ```text
-//! payload ──utf-8?──▶ serde_json ──keys by Plan──▶ builders of Rows ──finish──▶ RecordBatch
-//!                          └─ anything wrong: Rows are cut back to before the message, a Rejection comes out
+//!                  ┌─ quick: bytes as they mostly come ─┐
+//! payload ──utf-8?─┤   gives up │ cut back              ├─keys by Plan──▶ builders of Rows ──finish──▶ RecordBatch
+//!                  └────────────▶ serde_json ───────────┘
+//!                                     └─ anything wrong: Rows are cut back to before the message, a Rejection comes out
 //! ```
-//! There is no intermediate value: serde_json's events go straight into the builders. Keys are first compared with
-//! the key that stood at this place in the message before, because devices repeat themselves; only a difference is
-//! looked up. What is decoded here is only shape and type; who sent it and where it goes is decided by the caller.
+//! There is no intermediate value: both readers push straight into the builders. Keys are first compared with the key
+//! that stood at this place in the message before, because devices repeat themselves; only a difference is looked up.
+//! What is accepted and how a refusal reads is decided by the way of serde_json alone; the first try takes what is
+//! beyond doubt. What is decoded here is only shape and type; who sent it and where it goes is decided by the caller.
 
 mod builder;
+mod cursor;
+mod number;
 mod plan;
+mod quick;
 mod rows;
 mod state;
 mod system;
 mod text;
 mod time;
+mod utc;
 mod visit;
 
 use std::sync::Arc;
@@ -23,6 +30,7 @@ use serde::de::DeserializeSeed;
 use springhouse_model::Timestamp;
 
 use crate::{Reason, Rejection, Schema};
+use cursor::{Extent, GiveUp};
 use plan::Plan;
 pub use rows::Rows;
 use state::State;
@@ -86,6 +94,12 @@ pub struct Decoder {
     limits: Limits,
 }
 
+/// What the first try took.
+struct Read {
+    bytes: usize,
+    rows: usize,
+}
+
 impl Decoder {
     pub fn new(schema: Arc<Schema>, mode: Mode, limits: Limits) -> Decoder {
         Decoder { rows: Rows::default(), plan: Plan::new(schema, mode), limits }
@@ -120,23 +134,39 @@ impl Decoder {
         mut refused: impl FnMut(usize, &[u8], Rejection),
     ) -> usize {
         let mut taken = 0;
-        let mut take = |index: usize, line: &[u8], outcome: Option<Result<usize, Rejection>>| match outcome {
-            Some(Ok(_)) => taken += 1,
-            Some(Err(rejection)) => refused(index, line, rejection),
-            None => {}
+        let mut take = |index: usize, line: &[u8], outcome: Result<usize, Rejection>| match outcome {
+            Ok(_) => taken += 1,
+            Err(rejection) => refused(index, line, rejection),
         };
         match std::str::from_utf8(text) {
-            // Checked as a whole: splitting text searches by words, and no line is checked again.
+            // Checked as a whole: no line is checked again.
             Ok(text) => {
-                for (index, line) in text.split('\n').enumerate() {
-                    let blank = line.trim_ascii().is_empty();
-                    take(index, line.as_bytes(), (!blank).then(|| self.decode_text(origin, line)));
+                let (mut begin, mut index) = (0, 0);
+                while begin < text.len() {
+                    let rest = &text[begin..];
+                    let end = match self.first_try(origin, rest, Extent::Line) {
+                        Some(read) => {
+                            take(index, &rest.as_bytes()[..read.bytes], Ok(read.rows));
+                            read.bytes
+                        }
+                        None => {
+                            let end = rest.find('\n').unwrap_or(rest.len());
+                            let line = &rest[..end];
+                            if !is_blank(line.as_bytes()) {
+                                take(index, line.as_bytes(), self.decide(origin, line));
+                            }
+                            end
+                        }
+                    };
+                    begin += end + 1;
+                    index += 1;
                 }
             }
             Err(_) => {
                 for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-                    let blank = line.trim_ascii().is_empty();
-                    take(index, line, (!blank).then(|| self.decode(origin, line)));
+                    if !is_blank(line) {
+                        take(index, line, self.decode(origin, line));
+                    }
                 }
             }
         }
@@ -144,6 +174,34 @@ impl Decoder {
     }
 
     fn decode_text(&mut self, origin: &Origin<'_>, text: &str) -> Result<usize, Rejection> {
+        match self.first_try(origin, text, Extent::Text) {
+            Some(read) => Ok(read.rows),
+            None => self.decide(origin, text),
+        }
+    }
+
+    /// Adds the rows of a message that looks as most do; `None` says nothing about it and leaves nothing behind.
+    #[inline]
+    fn first_try(&mut self, origin: &Origin<'_>, text: &str, extent: Extent) -> Option<Read> {
+        let built = self.rows.prepare(&self.plan);
+        let before = built.len();
+        let mut state = State::new(&mut self.plan, built, origin, &self.limits);
+        let outcome = quick::read(&mut state, text, extent);
+        match outcome {
+            Ok(bytes) => {
+                let rows = self.rows.len() - before;
+                self.rows.count_bytes(origin, bytes, rows);
+                Some(Read { bytes, rows })
+            }
+            Err(GiveUp) => {
+                self.rows.truncate(before);
+                None
+            }
+        }
+    }
+
+    /// Adds the rows of a message, or says why not.
+    pub(crate) fn decide(&mut self, origin: &Origin<'_>, text: &str) -> Result<usize, Rejection> {
         let built = self.rows.prepare(&self.plan);
         let before = built.len();
         let mut state = State::new(&mut self.plan, built, origin, &self.limits);
@@ -183,6 +241,10 @@ impl Decoder {
         self.rows.prepare(&self.plan);
         self.take().finish().map(|(batch, _)| batch)
     }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty()
 }
 
 /// What serde_json refuses by itself. Its texts are the only way to tell these apart; a test holds them fast.

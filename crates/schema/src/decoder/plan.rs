@@ -41,11 +41,20 @@ pub(super) struct Plan {
     required: u32,
 }
 
+/// A key that has come.
+#[derive(Debug)]
+struct Key {
+    name: Box<str>,
+    /// `"name":`, as most writers put it into a payload; nothing for names that have to be escaped.
+    written: Option<Box<[u8]>>,
+    target: Target,
+}
+
 #[derive(Debug, Default)]
 struct Node {
     /// What flattening puts before the keys of this object, with its `_`.
     prefix: String,
-    keys: Vec<(Box<str>, Target)>,
+    keys: Vec<Key>,
     by_name: HashMap<Box<str>, u32, ahash::RandomState>,
     /// At each place of the object, the key that stood there in the message before.
     expected: Vec<u32>,
@@ -76,26 +85,35 @@ impl Plan {
     pub fn target(&mut self, node: u32, place: usize, key: &str) -> Target {
         let here = &mut self.nodes[node as usize];
         if let Some(index) = here.expected.get(place) {
-            let (name, target) = &here.keys[*index as usize];
-            if name.as_ref() == key {
-                return *target;
+            let known = &here.keys[*index as usize];
+            if known.name.as_ref() == key {
+                return known.target;
             }
         }
         self.look_up(node, place, key)
+    }
+
+    /// When `rest` goes on with the key that stood at this place before, and its colon: its target and their bytes.
+    #[inline]
+    pub fn repeated(&self, node: u32, place: usize, rest: &[u8]) -> Option<(Target, usize)> {
+        let here = &self.nodes[node as usize];
+        let known = &here.keys[*here.expected.get(place)? as usize];
+        let written = known.written.as_deref()?;
+        rest.starts_with(written).then_some((known.target, written.len()))
     }
 
     fn look_up(&mut self, node: u32, place: usize, key: &str) -> Target {
         let here = &mut self.nodes[node as usize];
         if let Some(index) = here.by_name.get(key).copied() {
             here.expect(place, index);
-            return here.keys[index as usize].1;
+            return here.keys[index as usize].target;
         }
         let target = self.resolve(node, key);
         // Unknown keys are not kept: their number is in the hands of the sender.
         if target != Target::Unknown {
             let here = &mut self.nodes[node as usize];
             let index = here.keys.len() as u32;
-            here.keys.push((key.into(), target));
+            here.keys.push(Key::new(key, target));
             here.by_name.insert(key.into(), index);
             here.expect(place, index);
         }
@@ -126,6 +144,14 @@ impl Plan {
     /// The flattened name of a key, for messages to people.
     pub fn flat_name(&self, node: u32, key: &str) -> String {
         format!("{}{key}", self.nodes[node as usize].prefix)
+    }
+}
+
+impl Key {
+    fn new(name: &str, target: Target) -> Key {
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        let written = name.bytes().all(is_plain).then(|| format!("\"{name}\":").into_bytes().into());
+        Key { name: name.into(), written, target }
     }
 }
 

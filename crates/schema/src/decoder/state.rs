@@ -1,4 +1,6 @@
-//! What the visitors share while one message is read, and the refusals.
+//! What both readers share while one message is read, and the refusals.
+
+use std::borrow::Cow;
 
 use serde::de::Error;
 use springhouse_model::{Partition, ValueType};
@@ -15,12 +17,12 @@ pub(super) struct State<'a> {
     built: &'a mut Built,
     origin: &'a Origin<'a>,
     rows_before: usize,
-    /// Why the message is refused; serde's own error only carries that it is.
+    /// Why the message is refused; the error that a reader passes on only carries that it is.
     pub failure: Option<Rejection>,
     /// Of the row that is being read, as far as the payload names them.
     pub ts: Option<i64>,
-    pub device: Option<String>,
-    pub site: Option<String>,
+    pub device: Option<Cow<'a, str>>,
+    pub site: Option<Cow<'a, str>>,
     required_seen: u32,
     /// The flattened name of the last key that the schema does not have.
     pub unknown: String,
@@ -48,6 +50,7 @@ impl<'a> State<'a> {
         }
     }
 
+    #[inline]
     pub fn begin_row<E: Error>(&mut self) -> Result<(), E> {
         let count = self.built.len() - self.rows_before;
         let cells = (count + 1) * self.built.columns.len();

@@ -1,5 +1,6 @@
 //! The keys of a row that fill system columns instead of properties.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -80,47 +81,47 @@ pub(super) struct Name<'s, 'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
-    type Value = Option<String>;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<String>, D::Error> {
+    type Value = Option<Cow<'static, str>>;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<Cow<'static, str>>, D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl Name<'_, '_> {
-    fn refuse<E: Error>(self, got: &str) -> Result<Option<String>, E> {
+    fn refuse<E: Error>(self, got: &str) -> Result<Option<Cow<'static, str>>, E> {
         Err(self.state.fail(Reason::WrongType, format!("`{}`: expected a text, got {got}", self.key)))
     }
 }
 
 impl<'de> Visitor<'de> for Name<'_, '_> {
-    type Value = Option<String>;
+    type Value = Option<Cow<'static, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Option<String>, E> {
+    fn visit_unit<E: Error>(self) -> Result<Option<Cow<'static, str>>, E> {
         Ok(None)
     }
-    fn visit_str<E: Error>(self, name: &str) -> Result<Option<String>, E> {
-        Ok(Some(name.to_owned()))
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<Cow<'static, str>>, E> {
+        Ok(Some(Cow::Owned(name.to_owned())))
     }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<Cow<'static, str>>, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
     }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<String>, E> {
-        Ok(Some(number.to_string()))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<Cow<'static, str>>, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
     }
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<String>, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<Cow<'static, str>>, E> {
         self.refuse("a number with a fraction")
     }
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<String>, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<Cow<'static, str>>, E> {
         self.refuse("a boolean")
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Option<String>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Option<Cow<'static, str>>, A::Error> {
         self.refuse("an array")
     }
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Option<String>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Option<Cow<'static, str>>, A::Error> {
         self.refuse("an object")
     }
 }

@@ -2,6 +2,7 @@
 
 use springhouse_model::Timestamp;
 
+use super::utc;
 use crate::{Reason, Rejection};
 
 const DAY_US: i64 = 86_400_000_000;
@@ -53,8 +54,9 @@ pub(super) fn from_fraction(number: f64) -> i64 {
     (number * scale).round() as i64
 }
 
+#[inline]
 pub(super) fn from_text(text: &str) -> Option<i64> {
-    Timestamp::parse_rfc3339(text).map(Timestamp::micros)
+    utc::parse(text).or_else(|| Timestamp::parse_rfc3339(text).map(Timestamp::micros))
 }
 
 #[cfg(test)]

@@ -4,16 +4,12 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::builder::Values;
+use super::builder::{Misfit, Values};
 use super::plan::{ROOT, Target};
 use super::state::{State, clip};
 use super::system::{EventTime, Name};
 use super::text::JsonText;
-use super::time;
 use crate::{DEVICE_COLUMN, Reason, SITE_COLUMN};
-
-/// Integers up to here are exact as a double.
-const EXACT_MAX: u64 = 1 << 53;
 
 /// The visits that a plain value makes where an object has to stand.
 macro_rules! not_an_object {
@@ -188,6 +184,16 @@ impl Value<'_, '_> {
             (None, _) => Err(self.state.fail(Reason::WrongType, format!("expected an object, got {got}"))),
         }
     }
+
+    #[inline]
+    fn push<E: Error>(
+        mut self,
+        got: &str,
+        value: impl FnOnce(&mut Values) -> Result<(), Misfit>,
+    ) -> Result<(), E> {
+        let index = self.index(got)?;
+        value(self.state.cell(index)?).map_err(|misfit| self.state.wrong_type(index, misfit))
+    }
 }
 
 impl<'de> Visitor<'de> for Value<'_, '_> {
@@ -202,26 +208,13 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
-        let index = self.index("a boolean")?;
-        match self.state.cell(index)? {
-            Values::Bool(bits) => bits.append(value),
-            _ => return Err(self.state.wrong_type(index, "a boolean")),
-        }
-        Ok(())
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.push("a boolean", |values| values.push_bool(value))
     }
 
     #[inline]
-    fn visit_i64<E: Error>(mut self, value: i64) -> Result<(), E> {
-        let index = self.index("a number")?;
-        match self.state.cell(index)? {
-            Values::Int(values) => values.push(value),
-            Values::Float(values) if value.unsigned_abs() <= EXACT_MAX => values.push(value as f64),
-            Values::Float(_) => return Err(self.state.wrong_type(index, "an integer beyond 2^53")),
-            Values::Time(values) => values.push(time::from_integer(value)),
-            _ => return Err(self.state.wrong_type(index, "a number")),
-        }
-        Ok(())
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.push("a number", |values| values.push_integer(value))
     }
 
     #[inline]
@@ -236,32 +229,13 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     #[inline]
-    fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
-        let index = self.index("a number")?;
-        match self.state.cell(index)? {
-            Values::Float(values) => values.push(value),
-            // JSON Schema: a number without fraction is an integer, however it is written.
-            Values::Int(values) if value.fract() == 0.0 && value.abs() <= EXACT_MAX as f64 => {
-                values.push(value as i64);
-            }
-            Values::Time(values) => values.push(time::from_fraction(value)),
-            _ => return Err(self.state.wrong_type(index, "a number with a fraction")),
-        }
-        Ok(())
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.push("a number", |values| values.push_fraction(value))
     }
 
     #[inline]
-    fn visit_str<E: Error>(mut self, value: &str) -> Result<(), E> {
-        let index = self.index("a text")?;
-        match self.state.cell(index)? {
-            Values::Text(text) => text.push(value),
-            Values::Time(values) => match time::from_text(value) {
-                Some(micros) => values.push(micros),
-                None => return Err(self.state.wrong_type(index, "another text")),
-            },
-            _ => return Err(self.state.wrong_type(index, "a text")),
-        }
-        Ok(())
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.push("a text", |values| values.push_text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, items: A) -> Result<(), A::Error> {

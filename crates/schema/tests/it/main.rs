@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod both_readers;
 mod corners;
 mod files;
 mod model;
