@@ -8,6 +8,7 @@ pub mod device;
 pub mod hub;
 pub mod link;
 pub mod pipeline;
+mod preview;
 pub mod quarantine;
 pub mod run;
 pub mod schema;
@@ -16,6 +17,7 @@ pub mod sql;
 pub mod status;
 mod steps;
 pub mod stream;
+mod tap;
 pub mod token;
 
 use crate::cli::{Cli, Verb};

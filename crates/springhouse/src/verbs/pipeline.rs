@@ -1,11 +1,10 @@
 //! `springhouse pipeline`: SQL that runs for ever.
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::sql::{print_answer, statements, text_or_stdin};
-use super::{apply, backtest, steps};
+use super::sql::statements;
+use super::{apply, backtest, preview, tap};
 use crate::client::{Client, Connection, path_part};
 use crate::table;
 
@@ -66,33 +65,10 @@ enum Action {
         #[arg(long, value_name = "VERSION")]
         to: Option<u32>,
     },
-    /// Run a query over the last minutes without creating anything
-    Preview {
-        sql: String,
-        /// How far back to look
-        #[arg(long, default_value_t = 15)]
-        minutes: u32,
-        /// Most rows to return
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-        /// Rows of a stream in the place of those of the last minutes: lines of JSON with ts, device and site, `-` for
-        /// standard input
-        #[arg(long, value_name = "STREAM=FILE")]
-        sample: Vec<String>,
-        /// Also show what each step hands on
-        #[arg(long)]
-        steps: bool,
-    },
+    /// Run a query over the last minutes, or over rows of your own, without creating anything
+    Preview(preview::Args),
     /// Look into a running pipeline: what each step hands on during some seconds
-    Tap {
-        name: String,
-        /// How long to look, at most 30
-        #[arg(long, default_value_t = 5.0)]
-        seconds: f64,
-        /// Rows to show of each step
-        #[arg(long, default_value_t = 5)]
-        limit: u32,
-    },
+    Tap(tap::Args),
     /// Run a pipeline over the history of its source without creating anything
     Backtest(backtest::Args),
     /// Make a folder of SQL files the truth about pipelines and alerts
@@ -145,28 +121,8 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Rollback { name, to } => {
             tell(&client.post(&format!("{}/rollback", of(&name)), &json!({ "version": to }))?, args.json)?;
         }
-        Action::Preview { sql, minutes, limit, sample, steps } => {
-            let mut body =
-                json!({ "sql": text_or_stdin(&sql)?, "minutes": minutes, "limit": limit, "steps": steps });
-            if !sample.is_empty() {
-                body["sample"] =
-                    Value::Object(sample.iter().map(|of| read_sample(of)).collect::<Result<_, _>>()?);
-            }
-            let answer = client.post("/pipelines/preview", &body)?;
-            if args.json {
-                table::print_json(&answer)?;
-            } else {
-                steps::print(&answer["steps"])?;
-                print_answer(&answer)?;
-            }
-        }
-        Action::Tap { name, seconds, limit } => {
-            let answer = client.get(&format!("{}/tap?seconds={seconds}&limit={limit}", of(&name)))?;
-            match args.json {
-                true => table::print_json(&answer)?,
-                false => steps::print(&answer["steps"])?,
-            }
-        }
+        Action::Preview(of) => preview::carry_out(&client, &of, args.json)?,
+        Action::Tap(of) => tap::carry_out(&client, &of, args.json)?,
         Action::Backtest(args) => backtest::carry_out(&client, &args)?,
         Action::Apply(args) => apply::carry_out(&client, &args)?,
         Action::Pause { name } => {
@@ -200,19 +156,4 @@ fn tell(answer: &Value, as_json: bool) -> anyhow::Result<()> {
         },
     }
     Ok(())
-}
-
-/// `meter=file.ndjson`: the stream, and the rows of the file.
-fn read_sample(of: &str) -> anyhow::Result<(String, Value)> {
-    let (stream, path) =
-        of.split_once('=').with_context(|| format!("--sample {of}: expected STREAM=FILE"))?;
-    let text = match path {
-        "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
-        path => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
-    };
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let rows = lines.map(|(at, line)| {
-        serde_json::from_str::<Value>(line).with_context(|| format!("{path}, line {}: no JSON", at + 1))
-    });
-    Ok((stream.to_owned(), Value::Array(rows.collect::<Result<_, _>>()?)))
 }
