@@ -1,6 +1,6 @@
 //! Calls of a hub's API, as whoever may do everything.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::servers::Server;
@@ -16,7 +16,14 @@ pub fn get_with(agent: &ureq::Agent, server: &Server, path: &str) -> Result<Valu
 
 pub fn post(server: &Server, path: &str, body: &Value) -> Result<Value> {
     let (url, token) = address(server, path)?;
-    Ok(ureq::post(url).header("Authorization", token).send_json(body)?.body_mut().read_json()?)
+    let request = ureq::post(url).header("Authorization", token);
+    // The hub says why it refuses something.
+    let mut answer = request.config().http_status_as_error(false).build().send_json(body)?;
+    let said: Value = answer.body_mut().read_json()?;
+    if !answer.status().is_success() {
+        bail!("{path}: {said}");
+    }
+    Ok(said)
 }
 
 fn address(server: &Server, path: &str) -> Result<(String, String)> {

@@ -75,12 +75,12 @@ async fn burst(client: &mut Client, open: &mut Vec<(u16, u64)>, sent: &mut Sent)
     Ok(())
 }
 
-/// Mostly a reading of the meter, sometimes with a property that nobody has seen before.
+/// Mostly a reading of the meter; sometimes of a stream that nobody has declared, with a property that is not seen before.
 fn reading(random: &mut Random, sequence: u64, ms: u64) -> (&'static str, String) {
     let n = random.next() % 300;
     match random.next() % 40 {
         0..4 => ("door", format!(r#"{{"ts":{ms},"seq":{sequence},"n":{n}}}"#)),
-        4 => ("meter", format!(r#"{{"ts":{ms},"seq":{sequence},"n":{n},"extra_{}":{n}.5}}"#, sequence % 20)),
+        4 => ("grown", format!(r#"{{"ts":{ms},"seq":{sequence},"n":{n},"extra_{}":{n}.5}}"#, sequence % 20)),
         _ => ("meter", format!(r#"{{"ts":{ms},"seq":{sequence},"n":{n}}}"#)),
     }
 }
@@ -90,7 +90,7 @@ pub async fn close_windows(target: &Target, ahead_s: i64) -> Result<()> {
     let mut client = Client::connect(target, "last", 60).await?;
     let ms = now_ms() as i64 + ahead_s * 1_000;
     for (packet, stream) in [(1, "meter"), (2, "door")] {
-        let payload = format!(r#"{{"ts":{ms},"seq":0,"n":0}}"#);
+        let payload = format!(r#"{{"ts":{ms},"seq":0,"n":1}}"#);
         client.put_publish(&format!("devices/last/{stream}"), packet, payload.as_bytes());
         client.flush().await?;
         client.acknowledgements(|_| ()).await?;

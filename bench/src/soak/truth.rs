@@ -27,11 +27,11 @@ pub const PIPELINES: &[Checked] = &[
     },
     Checked {
         name: "hop",
-        columns: "window_start, c, top",
+        columns: "window_start, c, most",
         variants: [
-            "SELECT window_start, count(*) AS c, max(n) AS top FROM HOP(meter, ts, INTERVAL '5' SECOND, INTERVAL '20' SECOND) \
+            "SELECT window_start, count(*) AS c, max(n) AS most FROM HOP(meter, ts, INTERVAL '5' SECOND, INTERVAL '20' SECOND) \
              GROUP BY window_start",
-            "SELECT window_start, count(n) AS c, max(n) AS top FROM HOP(meter, ts, INTERVAL '5' SECOND, INTERVAL '20' SECOND) \
+            "SELECT window_start, count(n) AS c, max(n) AS most FROM HOP(meter, ts, INTERVAL '5' SECOND, INTERVAL '20' SECOND) \
              WHERE n IS NOT NULL GROUP BY window_start",
         ],
     },
@@ -98,11 +98,13 @@ pub fn set_up(server: &Server) -> Result<()> {
 /// How many rows a pipeline has written, and how many are not those of its query over history.
 pub fn compare(server: &Server, pipeline: &Checked) -> Result<(u64, u64)> {
     let Checked { name, columns, variants } = pipeline;
-    let truth = variants[0]
-        .replace("(meter,", &format!("((SELECT * FROM meter WHERE {LAST}),"))
-        .replace("(door,", &format!("((SELECT * FROM door WHERE {LAST}),"))
-        .replace("FROM meter", &format!("FROM (SELECT * FROM meter WHERE {LAST})"))
-        .replace("JOIN door d", &format!("JOIN (SELECT * FROM door WHERE {LAST}) d"));
+    let truth = ["meter", "door"].iter().fold(variants[0].to_owned(), |query, stream| {
+        let named = [("(", ","), ("FROM ", " "), ("JOIN ", " ")];
+        let marked = named.iter().fold(format!("{query} "), |query, (before, behind)| {
+            query.replace(&format!("{before}{stream}{behind}"), &format!("{before}@{behind}"))
+        });
+        marked.replace('@', &format!("(SELECT * FROM {stream} WHERE {LAST})"))
+    });
     let rows = number(server, &format!("SELECT count(*) FROM {name}_rows"))?;
     // Each row counts once for the one side and once against it for the other.
     let different = format!(
@@ -116,7 +118,7 @@ pub fn compare(server: &Server, pipeline: &Checked) -> Result<(u64, u64)> {
 pub fn missing(server: &Server, sent: &Sent) -> Result<u64> {
     let open: Vec<String> = sent.open.iter().map(u64::to_string).collect();
     let open = if open.is_empty() { "-1".to_owned() } else { open.join(", ") };
-    let all = "(SELECT device, seq FROM meter UNION ALL SELECT device, seq FROM door)";
+    let all = "(SELECT device, seq FROM meter UNION ALL SELECT device, seq FROM door UNION ALL SELECT device, seq FROM grown)";
     let query = format!(
         "SELECT count(DISTINCT seq) FROM {all} WHERE device = '{}' AND seq NOT IN ({open})",
         sent.device
