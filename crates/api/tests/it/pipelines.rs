@@ -274,7 +274,10 @@ async fn an_alert_fires_until_it_is_resolved_or_dropped() {
         (event["firing"].clone(), event["times"].clone(), event["resolved_at"].clone()),
         (json!(true), json!(1), Value::Null)
     );
-    assert_eq!(event["row"], json!({ "ts": "2026-01-01T12:00:00Z", "device": "attic", "temperature": 28.0 }));
+    assert_eq!(
+        event["row"],
+        json!({ "ts": "2026-01-01T12:00:00Z", "device": "attic", "site": null, "temperature": 28.0 })
+    );
     assert_eq!(alerts["rules"][0]["firing"], 1);
     assert_eq!(admin.get("/api/v1/overview").await.expect(200)["alerts_firing"], 1);
     let metrics = admin.get("/metrics").await.text().to_owned();

@@ -229,7 +229,7 @@ impl Operator for Episodes {
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
         let mut episodes: Vec<(&Box<[u8]>, &Episode)> = self.open.iter().collect();
-        episodes.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        episodes.sort_unstable_by_key(|(key, _)| *key);
         let places: Vec<Place> = episodes.iter().map(|(_, episode)| episode.place).collect();
         let mut columns = self.shelf.rows(&places)?.columns().to_vec();
         let own: [fn(&Episode) -> i64; 3] =

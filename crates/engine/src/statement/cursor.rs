@@ -233,8 +233,8 @@ impl<'a> Cursor<'a> {
 
     /// Whether these unquoted words (given in capitals) come next.
     pub(super) fn is_at_words(&self, words: &[&str]) -> bool {
-        let next = (self.next..).zip(words);
-        next.map(|(at, word)| word_is(self.tokens.get(at).map(|token| &token.token), word)).all(|is| is)
+        let mut next = (self.next..).zip(words);
+        next.all(|(at, word)| word_is(self.tokens.get(at).map(|token| &token.token), word))
     }
 
     /// Where the token at a mark begins.
