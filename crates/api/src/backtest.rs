@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use serde::Deserialize;
 use serde_json::json;
-use springhouse_engine::{BacktestOf, BacktestPlan};
+use springhouse_engine::BacktestOf;
 use springhouse_lake::{Backtest, BacktestPart, BacktestRequest, LakeError};
 use springhouse_model::{ErrorClass, NameError, StreamName};
 use utoipa::ToSchema;
@@ -71,9 +71,8 @@ pub(crate) async fn run(
         return Err(Problem::bad_request("invalid_query", "`from` is not before `to`"));
     }
     let tenant = caller.tenant().clone();
-    let planned = app.engine.backtest_plan(&tenant, draft.of()?).await.map_err(engine_problem)?;
-    let BacktestPlan { plan, state_bytes_max } = planned;
-    let request = BacktestRequest { tenant, plan, from, to, state_bytes_max };
+    let plan = app.engine.backtest_plan(&tenant, draft.of()?).await.map_err(engine_problem)?;
+    let request = BacktestRequest { tenant, plan, from, to };
     let backtest = app.lake.backtest(request).await.map_err(lake_problem)?;
     let kind = HeaderValue::from_static("application/x-ndjson");
     Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(lines(backtest))).into_response())

@@ -46,6 +46,7 @@ mod state;
 mod statements;
 mod steps;
 mod streams;
+mod tables;
 mod tail;
 mod tap;
 mod tokens;

@@ -13,8 +13,8 @@ use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
     alerts, backtest, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines,
-    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tail, tap, tokens,
-    versions,
+    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tables, tail, tap,
+    tokens, versions,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use crate::{
         (name = "streams", description = "Typed series of readings, and what is in them"),
         (name = "devices", description = "Who may send, and what each said last"),
         (name = "pipelines", description = "SQL statements that make streams from streams"),
+        (name = "tables", description = "Data beside the streams that statements look up"),
         (name = "alerts", description = "What the rules have fired"),
         (name = "quarantine", description = "Messages that did not fit, kept until somebody decides"),
         (name = "access", description = "People and tokens"),
@@ -47,6 +48,7 @@ use crate::{
         quarantine::list, quarantine::replay, quarantine::purge,
         pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status, tap::look,
         versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
+        tables::list, tables::show, tables::delete, tables::load, tables::refresh,
         alerts::list, alerts::acknowledge,
     ),
     components(schemas(problem::ProblemBody, tail::TailFrame)),

@@ -18,7 +18,7 @@ const STATEMENTS_MAX: usize = 1_000;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProposalDraft {
-    /// CREATE STREAM, CREATE PIPELINE and CREATE ALERT statements in any order. Blanks in front of one keep its place in
+    /// CREATE STREAM, CREATE TABLE, CREATE PIPELINE and CREATE ALERT statements in any order. Blanks in front of one keep its place in
     /// a file, which errors then name.
     statements: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub(crate) struct DropView {
 pub(crate) struct StepView {
     /// Which of the statements, from 0.
     statement: usize,
-    /// stream, pipeline or alert
+    /// stream, table, pipeline or alert
     kind: &'static str,
     name: String,
     /// create, replace or unchanged

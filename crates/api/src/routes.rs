@@ -15,7 +15,7 @@ use crate::state::App;
 use crate::{
     alerts, auth, backtest, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt,
     openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas, series,
-    sign_in, sql, streams, tail, tap, tokens, versions,
+    sign_in, sql, streams, tables, tail, tap, tokens, versions,
 };
 
 /// What a caller needs for a route.
@@ -42,6 +42,9 @@ const NOTHING: Need = Need::Nothing;
 const READ: Need = Need::Scope(Scope::Read);
 const WRITE: Need = Need::Scope(Scope::Write);
 const ADMIN: Need = Need::Scope(Scope::Admin);
+
+/// Rows of a table come in one request. What a table may have is the engine's to judge.
+const TABLE_BYTES_MAX: usize = 64 << 20;
 
 /// All routes. Reading needs `read`, changing streams, pipelines and the quarantine `write`, deciding who may take
 /// part `admin`.
@@ -105,6 +108,12 @@ pub fn table() -> Vec<Route> {
         post("/api/v1/pipelines/{name}/rollback", WRITE, on(MethodFilter::POST, versions::roll_back)),
         post("/api/v1/pipelines/{name}/pause", WRITE, on(MethodFilter::POST, pipelines::pause)),
         post("/api/v1/pipelines/{name}/resume", WRITE, on(MethodFilter::POST, pipelines::resume)),
+
+        get("/api/v1/tables", READ, on(MethodFilter::GET, tables::list)),
+        get("/api/v1/tables/{name}", READ, on(MethodFilter::GET, tables::show)),
+        delete("/api/v1/tables/{name}", WRITE, on(MethodFilter::DELETE, tables::delete)),
+        put("/api/v1/tables/{name}/rows", WRITE, on(MethodFilter::PUT, tables::load).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX))),
+        post("/api/v1/tables/{name}/refresh", WRITE, on(MethodFilter::POST, tables::refresh)),
 
         get("/api/v1/alerts", READ, on(MethodFilter::GET, alerts::list)),
         post("/api/v1/alerts/{id}/acknowledge", WRITE, on(MethodFilter::POST, alerts::acknowledge)),

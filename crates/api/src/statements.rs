@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use springhouse_engine::statement::{self, Statement};
 use springhouse_engine::{EngineError, Outcome};
+use springhouse_model::ErrorClass;
 use springhouse_policy::Scope;
 
 use crate::auth::Caller;
@@ -50,7 +51,13 @@ pub(crate) fn engine_problem(error: EngineError) -> Problem {
         EngineError::Exists { .. }
         | EngineError::InUse { .. }
         | EngineError::NotRunning { .. }
+        | EngineError::TableInUse { .. }
+        | EngineError::NoSource { .. }
+        | EngineError::HasSource { .. }
         | EngineError::Target { .. } => Problem::conflict("conflict", error.to_string()),
+        EngineError::Load(error) if error.class() == ErrorClass::User => {
+            Problem::bad_request("invalid_rows", error.to_string())
+        }
         EngineError::Registry(error) => registry_problem(error),
         EngineError::Meta(error) => Problem::from(error),
         _ => Problem::by_class(error.class(), "invalid_sql", "carry out the statement", &error),

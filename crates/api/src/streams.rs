@@ -90,7 +90,7 @@ pub(crate) fn columns_of(schema: &Schema) -> Vec<StreamColumn> {
     columns.collect()
 }
 
-const fn type_word(ty: springhouse_model::ValueType) -> &'static str {
+pub(crate) const fn type_word(ty: springhouse_model::ValueType) -> &'static str {
     use springhouse_model::ValueType::{Bool, Float, Int, Text, Time};
     match ty {
         Bool => "bool",

@@ -21,6 +21,7 @@ pub mod pipeline;
 pub mod plan;
 mod probe;
 pub mod statement;
+pub mod tables;
 mod target;
 mod threads;
 
@@ -32,12 +33,12 @@ pub use depth::nesting;
 pub use error::RunError;
 pub use expansion::check_expansion;
 pub use hub::{
-    BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, Options, Outcome, PipelineStatus,
-    Preview, PreviewWish, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState, Sample, StateChange,
-    Streams, Tap,
+    BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, History, Options, Outcome,
+    PipelineStatus, Preview, PreviewWish, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState,
+    Sample, StateChange, Streams, TableOptions, TableStatus, Tables, Tap,
 };
 pub use pipeline::{Emitted, Pipeline};
-pub use plan::{Catalog, Plan, PlanError, StreamTable, with_aggregates};
+pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_aggregates};
 pub use probe::SeenStep;
 pub use threads::{Interrupted, Task, Threads};
 

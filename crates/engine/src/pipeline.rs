@@ -21,6 +21,7 @@ use crate::RunError;
 use crate::operators::{self, Chunk, Lineage, Operator, Outbox};
 use crate::plan::{Edge, Plan, Port};
 use crate::probe::Probe;
+use crate::tables::TableRows;
 
 /// No row has been seen.
 const NO_TIME: i64 = i64::MIN;
@@ -119,6 +120,13 @@ impl Pipeline {
 
     fn pass(&self, edge: Edge, batch: &RecordBatch) {
         self.probes.iter().for_each(|probe| probe.lock().pass(edge, batch));
+    }
+
+    /// Rows are looked up in this version of one of the plan's tables from here on.
+    pub fn put_table(&mut self, table: usize, rows: &Arc<TableRows>) {
+        if let Some(table) = self.plan.tables.get(table) {
+            self.operators.iter_mut().for_each(|operator| operator.look_up(&table.name, rows));
+        }
     }
 
     /// Time of a source has come as far as `event_time` though no row says so: windows close as if there had been one.

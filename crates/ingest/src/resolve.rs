@@ -88,6 +88,9 @@ impl Shared {
         payload: &[u8],
     ) -> Result<Learn, Rejection> {
         let refuse = |detail: String| Err(Rejection::new(Reason::UnknownStream, detail));
+        if self.registry.is_table(&visit.who.tenant, name) {
+            return refuse(format!("`{name}` is a table, which messages do not fill"));
+        }
         if self.options.admission == Admission::Refuse {
             return refuse(format!("`{name}` is not registered"));
         }

@@ -1,9 +1,10 @@
-//! Which streams there are, as the lake needs to know it. In a hub the registry of ingest answers.
+//! Which streams and tables there are, as the lake needs to know it. In a hub the registry of ingest answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use springhouse_engine::Tables;
 use springhouse_meta::{Meta, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
 
@@ -18,6 +19,10 @@ pub trait Catalog: Send + Sync {
         self.streams_of(&key.tenant).into_iter().find(|entry| entry.key == *key)
     }
     fn all(&self) -> Vec<Arc<StreamEntry>>;
+    /// The reference tables, where there are some.
+    fn tables(&self) -> Option<Tables> {
+        None
+    }
 }
 
 /// A catalog read from meta, for tools that look at a data directory without a hub.

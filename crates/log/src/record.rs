@@ -36,11 +36,15 @@ pub enum Kind {
     Sessions = 2,
     /// A mark that a component leaves for itself, such as a gap record.
     Marks = 3,
+    /// A reference table has another version from here on; `stream` is the number of the table.
+    Tables = 4,
 }
 
 impl Kind {
     pub fn from_number(number: u8) -> Option<Kind> {
-        [Kind::Readings, Kind::Sessions, Kind::Marks].into_iter().find(|kind| *kind as u8 == number)
+        [Kind::Readings, Kind::Sessions, Kind::Marks, Kind::Tables]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -112,6 +116,12 @@ impl Append {
         Append { kind: Kind::Marks, stream, ..Append::session(mark) }
     }
 
+    /// From here on a table has this version.
+    pub fn table(table: u32, version: u32) -> Append {
+        let payload = Bytes::copy_from_slice(&version.to_le_bytes());
+        Append { kind: Kind::Tables, stream: table, ..Append::session(payload) }
+    }
+
     pub fn rows(&self) -> u64 {
         self.spans.iter().map(|(_, rows)| u64::from(*rows)).sum()
     }
@@ -146,6 +156,12 @@ impl Record {
         }
         let decoded = springhouse_frame::decode(&self.payload)?;
         Ok(self.batch.get_or_init(|| decoded).clone())
+    }
+
+    /// The version that a record about a table tells of.
+    pub fn table_version(&self) -> Option<u32> {
+        let version = (self.kind == Kind::Tables).then(|| self.payload.as_ref().try_into().ok())?;
+        version.map(u32::from_le_bytes)
     }
 
     pub fn rows(&self) -> u64 {

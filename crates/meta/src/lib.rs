@@ -1,4 +1,4 @@
-//! Everything that has a name: streams and their schemas, devices, tokens, persons, pipelines, alerts, the
+//! Everything that has a name: streams and their schemas, tables, devices, tokens, persons, pipelines, alerts, the
 //! quarantine, the list of lake files, last values, and how far each consumer of the log has come.
 //!
 //! Readings never pass here; the log holds them. What is here is small, is changed in transactions, and
@@ -25,6 +25,7 @@ mod secrets;
 mod settings;
 mod sqlite;
 mod streams;
+mod tables;
 mod tokens;
 mod twin;
 
@@ -44,6 +45,7 @@ pub use sqlite::SqliteMeta;
 pub use streams::{
     Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewStream, Origin, StreamEntry, Streams,
 };
+pub use tables::{NewTable, ReferenceTables, TableEntry, TableVersion};
 pub use tokens::{NewToken, TOKEN_PREFIX, TokenInfo, Tokens};
 pub use twin::{TwinRow, TwinRows};
 
@@ -57,6 +59,7 @@ pub type Commit<'a> = Option<(&'a str, u64)>;
 /// The whole store. Methods live in the traits of the nouns; a `dyn Meta` offers all of them without imports.
 pub trait Meta:
     Streams
+    + ReferenceTables
     + Devices
     + Tokens
     + Persons
@@ -72,6 +75,7 @@ pub trait Meta:
 
 impl<T> Meta for T where
     T: Streams
+        + ReferenceTables
         + Devices
         + Tokens
         + Persons

@@ -102,7 +102,7 @@ pub trait Streams: Send + Sync {
     /// The streams of a tenant, or with `None` of all (for the log's readers, which meet all), by id.
     async fn streams(&self, tenant: Option<&TenantId>) -> Result<Vec<StreamEntry>>;
     async fn stream(&self, key: &StreamKey) -> Result<Option<StreamEntry>>;
-    /// Creates the stream, or returns the one that has this key already, unchanged.
+    /// Creates the stream, or returns the one that has this key already, unchanged; `Conflict` when a table has the name.
     async fn create_stream(&self, stream: NewStream) -> Result<StreamEntry>;
     /// The highest number that a stream was ever given, 0 before the first.
     async fn highest_stream(&self) -> Result<u32>;

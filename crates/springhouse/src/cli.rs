@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    config, demo, device, hub, link, pipeline, quarantine, run, schema, sim, sql, status, stream, token,
+    config, demo, device, hub, link, pipeline, quarantine, run, schema, sim, sql, status, stream, table,
+    token,
 };
 
 const MANUAL: &str = "\
@@ -71,6 +72,8 @@ pub enum Verb {
     Stream(stream::Args),
     /// Schemas of streams: show, set
     Schema(schema::Args),
+    /// Tables that statements look up: list, show, load, refresh, drop
+    Table(table::Args),
     /// Pipelines and alerts: list, create, preview, backtest, apply, roll back, drop
     Pipeline(pipeline::Args),
     /// Messages that did not fit: list, replay, purge

@@ -78,13 +78,15 @@ impl Client {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let mut answer = self.send(method, &format!("/api/v1{path}"), body, "application/json")?;
-        let text = answer.body_mut().read_to_string().context("cannot read the hub's answer")?;
-        if text.trim().is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text)
-            .with_context(|| format!("the hub's answer to {method} {path} is not JSON"))
+        let answer = self.send(method, &format!("/api/v1{path}"), body, "application/json")?;
+        json_of(answer, method, path)
+    }
+
+    /// Puts a body that is not JSON; the answer is.
+    pub fn put_bytes(&self, path: &str, body: Vec<u8>, content_type: &str) -> anyhow::Result<Value> {
+        let answer =
+            self.send_bytes("PUT", &format!("/api/v1{path}"), body, content_type, "application/json")?;
+        json_of(answer, "PUT", path)
     }
 
     /// The body of an answer in another form than JSON, to be read piece by piece.
@@ -107,17 +109,28 @@ impl Client {
         body: Option<&Value>,
         accept: &str,
     ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
+        let bytes = body.map(Value::to_string).unwrap_or_default();
+        self.send_bytes(method, path, bytes.into_bytes(), "application/json", accept)
+    }
+
+    fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        content_type: &str,
+        accept: &str,
+    ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("accept", accept)
-            .header("content-type", "application/json");
+            .header("content-type", content_type);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let bytes = body.map(Value::to_string).unwrap_or_default();
         let request =
-            request.body(bytes).map_err(|error| Failure::Usage(format!("cannot ask the hub: {error}")))?;
+            request.body(body).map_err(|error| Failure::Usage(format!("cannot ask the hub: {error}")))?;
         let answer = self.agent.run(request).map_err(|error| self.unreachable(&error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).into()) }
     }
@@ -125,6 +138,14 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> Failure {
         Failure::Unreachable { url: self.base.clone(), reason: error.to_string() }
     }
+}
+
+fn json_of(mut answer: ureq::http::Response<ureq::Body>, method: &str, path: &str) -> anyhow::Result<Value> {
+    let text = answer.body_mut().read_to_string().context("cannot read the hub's answer")?;
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).with_context(|| format!("the hub's answer to {method} {path} is not JSON"))
 }
 
 /// What problem+json says, for a person.

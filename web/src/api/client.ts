@@ -71,6 +71,9 @@ export const api = {
   putSchema: (name: string, body: unknown) => json<t.Schemas>(`/streams/${e(name)}/schema`, { method: "PUT", body }),
   readings: (name: string, params: Params) => json<t.Table>(withParams(`/streams/${e(name)}/readings`, params)),
 
+  tables: () => json<t.ReferenceTable[]>("/tables"),
+  refreshTable: (name: string) => post<unknown>(`/tables/${e(name)}/refresh`),
+
   devices: () => json<t.Device[]>("/devices"),
   device: (id: string) => json<t.DeviceDetail>(`/devices/${e(id)}`),
   createDevice: (body: { id: string; site?: string }) => post<t.NewDevice>("/devices", body),

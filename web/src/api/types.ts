@@ -92,6 +92,25 @@ export interface Schemas {
   versions: SchemaVersion[];
 }
 
+/** Data beside the streams, which statements look up by its key. */
+export interface ReferenceTable {
+  name: string;
+  sql: string;
+  columns: Column[];
+  key: string[];
+  valid_from: string | null;
+  source: "file" | "query" | "given";
+  place: string | null;
+  refresh_seconds: number | null;
+  /** Of the rows that hold at present; null before the first. */
+  version: number | null;
+  rows: number;
+  bytes: number;
+  changed_at: string | null;
+  /** Why the last attempt to read rows has failed; those before it hold. */
+  error: string | null;
+}
+
 export interface Device {
   id: string;
   site: string | null;

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { SchemaVersion, Stream } from "../api/types";
 import { isNumeric, isTime, properties } from "./columns";
 import { changes } from "./schema-diff";
+import { columnText, sourceText } from "./table-text";
 
 const version = (columns: SchemaVersion["columns"]): SchemaVersion => ({ version: 1, additional: true, json_schema: {}, columns });
 
@@ -27,4 +28,12 @@ test("types are recognized in the hub's words and in Arrow's", () => {
 test("properties are what the device sent", () => {
   const columns = [{ name: "ts", type: "time" }, { name: "power", type: "float" }, { name: "_id", type: "text" }];
   expect(properties({ columns } as Stream).map((column) => column.name)).toEqual(["power"]);
+});
+
+test("a table tells its key, its units and where its rows come from", () => {
+  const columns = [{ name: "device", type: "text" }, { name: "since", type: "time" }, { name: "limit_c", type: "float", unit: "°C" }];
+  expect(columnText({ columns, key: ["device"], valid_from: "since" })).toBe("device (key), since (valid from), limit_c °C");
+  expect(sourceText({ source: "file", place: "rooms.csv", refresh_seconds: 300 })).toBe("rooms.csv, every 5 min");
+  expect(sourceText({ source: "query", place: null, refresh_seconds: 86_400 })).toBe("a query over history, every 1 d");
+  expect(sourceText({ source: "given", place: null, refresh_seconds: null })).toBe("rows that are sent");
 });

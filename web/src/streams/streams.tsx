@@ -15,6 +15,7 @@ import { Empty, Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { Table, type ColumnView, type Sorting } from "../ui/table";
 import { properties } from "./columns";
+import { Tables } from "./tables";
 
 export function Streams() {
   const streams = useQuery(queries.streams);
@@ -48,6 +49,7 @@ export function Streams() {
           <Table label="Streams" columns={columns(now)} rows={all} rowKey={(stream) => stream.name} sorting={sorting} onSort={setSorting} />
         )}
       </Panel>
+      <Tables />
     </Page>
   );
 }

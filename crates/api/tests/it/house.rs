@@ -1,7 +1,7 @@
 //! A whole hub in this process: every part is the real one, but for the disk of the log and the clock.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use springhouse_act::AlertRecorder;
 use springhouse_api::{App, Options, Parts, Peer};
-use springhouse_engine::Engine;
+use springhouse_engine::{Engine, Tables};
 use springhouse_ingest::{Admission, Ingest, Registry};
 use springhouse_lake::{Catalog, Lake};
 use springhouse_log::{Log, MemoryLog};
@@ -32,6 +32,8 @@ pub struct House {
     pub meta: Arc<dyn Meta>,
     pub ingest: Ingest,
     pub lake: Lake,
+    /// Where files of tables are read from.
+    pub import: PathBuf,
     pub gateway: Gateway,
     pub clock: Arc<ManualClock>,
     pub recorder: AlertRecorder,
@@ -73,7 +75,10 @@ impl House {
         let ingest = Ingest::open(options, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&time));
         let ingest = ingest.await.unwrap();
         let engine = open_engine(folder.path(), &meta, &log, &ingest).await;
-        let lake = open_lake(folder.path(), &meta, &log, &ingest, &time).await;
+        let tables = Arc::new(OnceLock::new());
+        let lake = open_lake(folder.path(), &meta, &log, &ingest, &time, &tables).await;
+        engine.tables().ask(Arc::new(lake.clone()));
+        let _ = tables.set(engine.tables().clone());
         let door = Arc::new(HubDoor::new(Arc::clone(&meta), ingest.clone()));
         let gateway =
             Gateway::open_at(door, Arc::clone(&log), Default::default(), Arc::clone(&time)).await.unwrap();
@@ -94,8 +99,9 @@ impl House {
         .unwrap();
         let router = springhouse_api::router(app.clone());
         let admin = token(&meta, TenantId::main(), vec![Scope::Admin]).await;
+        let import = folder.path().join("import");
         let _folder = folder;
-        House { app, router, meta, ingest, lake, gateway, clock, recorder, shutdown, admin, _folder }
+        House { app, router, meta, ingest, lake, import, gateway, clock, recorder, shutdown, admin, _folder }
     }
 
     /// Somebody without credentials, on another machine than the hub but on its network.
@@ -222,8 +228,9 @@ async fn open_lake(
     log: &Arc<dyn Log>,
     ingest: &Ingest,
     clock: &Arc<dyn Clock>,
+    tables: &Arc<OnceLock<Tables>>,
 ) -> Lake {
-    let catalog = Arc::new(Streams(ingest.registry().clone()));
+    let catalog = Arc::new(Streams(ingest.registry().clone(), Arc::clone(tables)));
     let options = springhouse_lake::Options::new(folder.join("lake"));
     let parts = springhouse_lake::Parts {
         meta: Arc::clone(meta),
@@ -235,7 +242,7 @@ async fn open_lake(
 }
 
 /// The registry as the lake sees it.
-struct Streams(Registry);
+struct Streams(Registry, Arc<OnceLock<Tables>>);
 
 impl Catalog for Streams {
     fn stream(&self, id: u32) -> Option<Arc<StreamEntry>> {
@@ -248,6 +255,10 @@ impl Catalog for Streams {
 
     fn all(&self) -> Vec<Arc<StreamEntry>> {
         self.0.entries(None)
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        self.1.get().cloned()
     }
 }
 

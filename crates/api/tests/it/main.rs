@@ -19,5 +19,6 @@ mod slow_log;
 mod socket;
 mod sql;
 mod streams;
+mod tables;
 mod tail;
 mod tenancy;

@@ -10,6 +10,7 @@ mod input;
 mod ndjson;
 mod program;
 mod stations;
+mod tables;
 mod usage;
 
 use std::path::PathBuf;
@@ -19,14 +20,17 @@ use serde::Serialize;
 pub use input::Source;
 pub use ndjson::Writer as NdjsonWriter;
 
+use crate::tables::LoadError;
 use crate::{PlanError, RunError};
 
 /// What to run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// `CREATE STREAM`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
+    /// `CREATE STREAM`, `CREATE TABLE`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
     pub sql: String,
-    /// Where the rows of a stream come from, in the order in which they are read.
+    /// The folder from which the files of tables are named; that of the process when it is empty.
+    pub base: PathBuf,
+    /// Where the rows of a stream come from, in the order in which they are read, or the rows of a table.
     pub from: Vec<(String, Source)>,
     /// Where rows go. Without a stream's name: those of the SELECT or, without one, of the last pipeline.
     pub to: Vec<(Option<String>, Target)>,
@@ -74,6 +78,8 @@ pub enum RunFailure {
     Options(String),
     #[error("cannot {doing} `{}`", path.display())]
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Table(#[from] LoadError),
     #[error("{0}")]
     Run(#[from] RunError),
 }

@@ -13,7 +13,7 @@ use springhouse_model::StreamName;
 use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema, adapt};
 
 use super::stations::{Into, Query, Station, open_targets, stations};
-use super::{RunFailure, RunOptions, RunStats, Source, io};
+use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
 use crate::statement::{self, Select, Statement};
 use crate::{Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
 
@@ -34,6 +34,7 @@ pub(super) struct Program {
 #[derive(Default)]
 struct Statements {
     declared: Vec<statement::CreateStream>,
+    tables: Vec<statement::CreateTable>,
     queries: Vec<Query>,
 }
 
@@ -44,6 +45,7 @@ impl Statements {
         for statement in statement::parse(sql).map_err(PlanError::from)? {
             match statement {
                 Statement::CreateStream(stream) => found.declared.push(stream),
+                Statement::CreateTable(table) => found.tables.push(table),
                 Statement::CreatePipeline(pipeline) => {
                     let names = Some((pipeline.name, pipeline.into));
                     found.queries.push(Query { names, select: pipeline.select });
@@ -59,7 +61,9 @@ impl Statements {
                 other => {
                     let error =
                         PlanError::new(format!("{} has no meaning in a run over files", other.verb()));
-                    return Err(error.with_hint("CREATE STREAM, CREATE PIPELINE and one SELECT have").into());
+                    return Err(error
+                        .with_hint("CREATE STREAM, CREATE TABLE, CREATE PIPELINE and one SELECT have")
+                        .into());
                 }
             }
         }
@@ -78,6 +82,10 @@ impl Program {
         let statements = Statements::read(&options.sql)?;
         let inputs = inputs(options)?;
         let mut catalog = Catalog::default();
+        let (inputs, tables) = tables::load(&statements.tables, inputs, &options.base)?;
+        for (table, _) in &tables {
+            catalog.insert_table(table.clone());
+        }
         let mut schemas = HashMap::new();
         for stream in &statements.declared {
             let schema = declared_schema(&stream.columns);
@@ -102,6 +110,7 @@ impl Program {
             }
         }
         let mut stations = stations(statements.queries, &mut catalog)?;
+        stations.iter_mut().for_each(|station| station.look_up(&tables));
         open_targets(&mut stations, &options.to)?;
         let quarantine = options.quarantine.as_deref().map(Quarantine::create).transpose()?;
         let program = Program { inputs, schemas, stations, quarantine, stats: RunStats::default() };

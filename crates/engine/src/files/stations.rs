@@ -8,6 +8,7 @@ use std::sync::Arc;
 use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
+use super::tables::Loaded;
 use super::{NdjsonWriter, RunFailure, Target, io};
 use crate::statement::Select;
 use crate::{Catalog, Pipeline, PlanError, StreamTable, plan, target};
@@ -38,6 +39,18 @@ pub(super) struct Into {
     pub(super) stream: StreamName,
     /// The columns of a declared stream, when they are not those of the query.
     pub(super) columns: Option<Arc<Schema>>,
+}
+
+impl Station {
+    /// Looks rows up in these tables.
+    pub(super) fn look_up(&mut self, tables: &[Loaded]) {
+        let plan = Arc::clone(self.pipeline.plan());
+        for (at, wanted) in plan.tables.iter().enumerate() {
+            if let Some((_, rows)) = tables.iter().find(|(table, _)| table.name == wanted.name) {
+                self.pipeline.put_table(at, rows);
+            }
+        }
+    }
 }
 
 /// Plans the queries in their order; each may read the streams that those before it fill.

@@ -1,11 +1,12 @@
-//! `FOR SYSTEM_TIME AS OF` over bounded tables: each row of the right side holds until the next one of its key.
+//! `FOR SYSTEM_TIME AS OF` over bounded tables: each row of the right side holds until the next one of its key. For a reference
+//! table `b.ts` is its VALID FROM.
 //!
 //! ```text
 //! a JOIN b FOR SYSTEM_TIME AS OF a.ts ON a.k = b.k AND …
 //!   = a JOIN (b with _until, the ts of the next row of its k) ON a.k = b.k AND … AND b.ts <= a.ts AND (a.ts < _until OR _until IS NULL)
 //! ```
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, plan_datafusion_err};
 use datafusion::functions_window::lead_lag::lead_udwf;
 use datafusion::logical_expr::expr::WindowFunction;
@@ -16,7 +17,9 @@ use datafusion::logical_expr::{
 };
 use springhouse_schema::TS_COLUMN;
 
+use crate::plan::stream_name;
 use crate::plan::versions::{VersionedNode, is_versioned};
+use crate::tables::valid_from_of;
 
 /// The column that says how long a version holds.
 const UNTIL: &str = "_until";
@@ -40,7 +43,7 @@ pub fn lower_versions(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn lower(join: Join) -> Result<LogicalPlan> {
     let time = time_of(join.left.schema(), "left")?;
-    let since = time_of(join.right.schema(), "right")?;
+    let since = since_of(&join)?;
     let keys = keys(&join);
     let lead = WindowFunction::new(WindowFunctionDefinition::WindowUDF(lead_udwf()), vec![since.clone()]);
     let order = vec![since.clone().sort(true, false)];
@@ -59,6 +62,28 @@ fn lower(join: Join) -> Result<LogicalPlan> {
         .join_on(right, join.join_type, [condition])?
         .project(all)?
         .build()
+}
+
+/// Since when a row of the right side holds: its time or, of a reference table, VALID FROM.
+fn since_of(join: &Join) -> Result<Expr> {
+    let mut valid_from = None;
+    join.right.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let schema = scan.source.schema();
+            let name = stream_name(&scan.table_name);
+            valid_from = valid_from_of(&schema).map(|since| (name, since.map(str::to_owned)));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match valid_from {
+        None => time_of(join.right.schema(), "right"),
+        Some((_, Some(since))) => {
+            Ok(Expr::Column(join.right.schema().qualified_field_with_unqualified_name(&since)?.into()))
+        }
+        Some((name, None)) => Err(plan_datafusion_err!(
+            "`{name}` does not say since when its rows hold; hint: JOIN {name} ON …"
+        )),
+    }
 }
 
 /// The only column of a side that is its time.

@@ -17,7 +17,7 @@ use springhouse_model::TenantId;
 
 use super::snapshot::Header;
 use super::task::{READ_BYTES, Rows};
-use super::{EngineError, Shared, silence};
+use super::{EngineError, Shared, Tables, silence};
 use crate::{Pipeline, Plan};
 
 /// No more of the log than this is read again: meanwhile rows wait.
@@ -37,6 +37,7 @@ impl Shared {
         pipeline.hold_time_at(told);
         if let Some(from) = self.place_of(left, told, plan) {
             let sources = self.sources(tenant, plan)?;
+            self.tables.bring(&mut pipeline, from)?;
             let mut reader = Reader::new(Arc::clone(&self.log), from);
             while reader.position().0 < left.offset {
                 let records = match reader.next_ready(READ_BYTES).await {
@@ -51,7 +52,7 @@ impl Shared {
                     break;
                 }
                 for record in records.iter().take_while(|record| record.offset.0 < left.offset) {
-                    take(&mut pipeline, &sources, record)?;
+                    take(&mut pipeline, &sources, &self.tables, record)?;
                 }
                 let (bytes, bytes_max) = (pipeline.state_bytes(), self.options.pipeline_bytes_max);
                 if bytes > bytes_max {
@@ -82,7 +83,15 @@ impl Shared {
 }
 
 /// As live, but for what comes out.
-fn take(pipeline: &mut Pipeline, sources: &[Arc<StreamEntry>], record: &Record) -> Result<(), EngineError> {
+fn take(
+    pipeline: &mut Pipeline,
+    sources: &[Arc<StreamEntry>],
+    tables: &Tables,
+    record: &Record,
+) -> Result<(), EngineError> {
+    if record.kind == Kind::Tables {
+        return tables.announced(pipeline, record);
+    }
     let Some(at) = sources.iter().position(|source| source.id == record.stream) else { return Ok(()) };
     match record.kind {
         Kind::Readings => {
@@ -95,7 +104,7 @@ fn take(pipeline: &mut Pipeline, sources: &[Arc<StreamEntry>], record: &Record) 
                 pipeline.advance_to(at, event_time)?;
             }
         }
-        Kind::Sessions => {}
+        Kind::Sessions | Kind::Tables => {}
     }
     Ok(())
 }

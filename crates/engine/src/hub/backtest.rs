@@ -6,7 +6,8 @@ use springhouse_model::{StreamName, TenantId};
 
 use super::preview::select_of;
 use super::{Engine, EngineError};
-use crate::Plan;
+use crate::tables::TableRows;
+use crate::{LookupTable, Pipeline, Plan};
 
 /// Which pipeline.
 #[derive(Clone, Debug)]
@@ -21,8 +22,21 @@ pub enum BacktestOf {
 #[derive(Clone, Debug)]
 pub struct BacktestPlan {
     pub plan: Arc<Plan>,
+    /// Of each table of the plan the rows of its newest version: history does not know where versions began.
+    pub tables: Vec<Option<Arc<TableRows>>>,
     /// What its open windows may hold.
     pub state_bytes_max: usize,
+}
+
+impl BacktestPlan {
+    /// A run from the beginning.
+    pub fn start(&self) -> Pipeline {
+        let mut pipeline = self.plan.start();
+        for (at, rows) in self.tables.iter().enumerate() {
+            rows.iter().for_each(|rows| pipeline.put_table(at, rows));
+        }
+        pipeline
+    }
 }
 
 impl Engine {
@@ -41,7 +55,12 @@ impl Engine {
                     &shared.catalog(&tenant),
                 )?),
             };
-            Ok(BacktestPlan { plan, state_bytes_max })
+            let newest = shared.tables.newest(&tenant);
+            let rows = |wanted: &Arc<LookupTable>| {
+                newest.iter().find(|(table, _)| table.id == wanted.id).and_then(|(_, rows)| rows.clone())
+            };
+            let tables = plan.tables.iter().map(rows).collect();
+            Ok(BacktestPlan { plan, tables, state_bytes_max })
         };
         self.shared.threads.run(work).await?
     }

@@ -7,6 +7,7 @@ use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::{ErrorClass, StreamName};
 
+use crate::tables::LoadError;
 use crate::{Interrupted, PlanError, RunError};
 
 /// A statement that was not carried out, or an engine that could not start.
@@ -22,6 +23,27 @@ pub enum EngineError {
     Exists { kind: &'static str, name: StreamName },
     #[error("stream `{stream}` is in use by {users}; hint: drop what uses it first")]
     InUse { stream: StreamName, users: String },
+    #[error("table `{table}` is in use by {users}; hint: drop what uses it first")]
+    TableInUse { table: StreamName, users: String },
+    #[error("table `{name}` has no source; hint: its rows are sent: springhouse table load {name} FILE")]
+    NoSource { name: StreamName },
+    #[error("table `{name}` has a source; hint: REFRESH TABLE {name} reads it again")]
+    HasSource { name: StreamName },
+    #[error("the query of table `{name}` gives no rows: {why}")]
+    TableQuery { name: StreamName, why: String },
+    #[error(
+        "the versions of table `{name}` take {bytes} bytes, at most {bytes_max} are allowed; hint: a pipeline that is paused \
+         or has failed keeps them: resume or drop it"
+    )]
+    TableVersions { name: StreamName, bytes: u64, bytes_max: u64 },
+    #[error(
+        "`{place}` is no file below {directories}; hint: `tables.directories` says from where tables may be read"
+    )]
+    Place { place: String, directories: String },
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("cannot {doing} `{}`", path.display())]
+    TableFile { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("`{name}` cannot fill `{stream}`: {why}")]
     Target { name: StreamName, stream: StreamName, why: String },
     #[error("this is a query; hint: ask it of the lake, or CREATE PIPELINE name INTO stream AS …")]
@@ -69,6 +91,7 @@ pub enum EngineError {
 fn exists_hint(kind: &str) -> &'static str {
     match kind {
         "stream" => "; hint: DROP STREAM first, or CREATE STREAM IF NOT EXISTS",
+        "table" => "; hint: DROP TABLE first, or CREATE TABLE IF NOT EXISTS",
         _ => "; hint: CREATE OR REPLACE changes it and keeps its stream",
     }
 }
@@ -81,6 +104,12 @@ impl EngineError {
             | EngineError::NotRunning { .. }
             | EngineError::Exists { .. }
             | EngineError::InUse { .. }
+            | EngineError::TableInUse { .. }
+            | EngineError::NoSource { .. }
+            | EngineError::HasSource { .. }
+            | EngineError::TableQuery { .. }
+            | EngineError::TableVersions { .. }
+            | EngineError::Place { .. }
             | EngineError::Target { .. }
             | EngineError::NoVersion { .. }
             | EngineError::StateTooLarge { .. }
@@ -91,7 +120,9 @@ impl EngineError {
             EngineError::Ingest(error) => error.class(),
             EngineError::Log(error) => error.class(),
             EngineError::Run(error) => error.class(),
+            EngineError::Load(error) => error.class(),
             EngineError::Snapshot { .. }
+            | EngineError::TableFile { .. }
             | EngineError::Unsettled
             | EngineError::Threads(_)
             | EngineError::Closed => ErrorClass::Environment,

@@ -83,6 +83,12 @@ impl Engine {
         statement: &Statement,
     ) -> Result<Outcome, EngineError> {
         let shared = &self.shared;
+        // Sources are read before it is this statement's turn: they may take their time.
+        match statement {
+            Statement::CreateTable(table) => return shared.create_table(tenant, table).await,
+            Statement::RefreshTable { name } => return shared.refresh_table(tenant, name).await,
+            _ => {}
+        }
         let _turn = match statement.is_change() {
             true => Some(shared.turn.lock().await),
             false => None,
@@ -93,6 +99,8 @@ impl Engine {
         match statement {
             Statement::CreateStream(stream) => shared.create_stream(tenant, stream).await,
             Statement::DropStream { name, if_exists } => shared.drop_stream(tenant, name, *if_exists).await,
+            Statement::DropTable { name, if_exists } => shared.drop_table(tenant, name, *if_exists).await,
+            Statement::ShowTables => Ok(shared.show_tables(tenant)),
             Statement::DropPipeline { name, if_exists } => {
                 shared.drop_pipeline(tenant, name, *if_exists, "pipeline").await
             }
@@ -138,6 +146,9 @@ impl Shared {
                 false => Err(EngineError::Exists { kind: "stream", name: stream.name.clone() }),
             };
         }
+        if self.tables.entry(tenant, &stream.name).is_some() {
+            return Err(EngineError::Exists { kind: "table", name: stream.name.clone() });
+        }
         let delay = stream.watermark_delay_us.unwrap_or(DEFAULT_WATERMARK_DELAY_US);
         let schema = declared_schema(&stream.columns);
         let sql = Some(stream.text.clone());
@@ -163,14 +174,17 @@ impl Shared {
         }
     }
 
-    /// The streams of a tenant as the planner sees them.
+    /// The streams and tables of a tenant as the planner sees them.
     pub(super) fn catalog(&self, tenant: &TenantId) -> Catalog {
         let approved = |entry: &Arc<StreamEntry>| entry.state != Approval::Refused;
-        Catalog::new(self.streams.entries(tenant).into_iter().filter(approved).map(|entry| StreamTable {
+        let streams = self.streams.entries(tenant).into_iter().filter(approved);
+        let mut catalog = Catalog::new(streams.map(|entry| StreamTable {
             name: entry.key.name.clone(),
             schema: entry.schema.clone(),
             watermark_delay_us: entry.watermark_delay_us,
-        }))
+        }));
+        self.tables.for_planner(tenant).into_iter().for_each(|table| catalog.insert_table(table));
+        catalog
     }
 
     async fn drop_pipeline(
@@ -248,6 +262,9 @@ impl Shared {
                 format!("{}\t{}{null}{unit}", field.name(), field.data_type())
             });
             return Ok(Outcome::Listing(lines.collect()));
+        }
+        if let Some(columns) = self.describe_table(tenant, name) {
+            return Ok(columns);
         }
         Ok(Outcome::Listing(vec![self.known(tenant, name).await?.sql]))
     }

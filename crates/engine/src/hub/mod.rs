@@ -24,6 +24,7 @@ mod silence;
 mod snapshot;
 mod status;
 mod streams;
+mod tables;
 mod tap;
 mod targets;
 mod task;
@@ -46,6 +47,7 @@ pub use proposal::{Proposal, ProposedDrop, ProposedError, ProposedStep};
 pub use sample::Sample;
 pub use status::{PipelineStatus, RunState};
 pub use streams::Streams;
+pub use tables::{History, TableOptions, TableStatus, Tables};
 pub use tap::Tap;
 
 use budget::Budgets;
@@ -71,11 +73,13 @@ pub struct Options {
     pub pipeline_bytes_max: usize,
     /// The same for all pipelines of a tenant together.
     pub tenant_bytes_max: usize,
+    pub tables: TableOptions,
 }
 
 impl Options {
     pub fn new(data_dir: PathBuf) -> Options {
-        Options { data_dir, threads: 2, pipeline_bytes_max: 256 << 20, tenant_bytes_max: 1 << 30 }
+        let tables = TableOptions::new(&data_dir);
+        Options { data_dir, threads: 2, pipeline_bytes_max: 256 << 20, tenant_bytes_max: 1 << 30, tables }
     }
 }
 
@@ -93,6 +97,9 @@ pub(crate) struct Shared {
     pub(crate) roster: Roster,
     pub(crate) scans: Scans,
     pub(crate) budgets: Budgets,
+    pub(crate) tables: Tables,
+    /// Reads the sources of tables again.
+    timer: parking_lot::Mutex<Option<crate::Task<()>>>,
     /// Statements that change something take turns.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Those who ask for more previews wait.
@@ -123,10 +130,17 @@ impl Engine {
         let threads = Threads::new("engine", options.threads).map_err(EngineError::Threads)?;
         let budgets = Budgets::new(options.pipeline_bytes_max, options.tenant_bytes_max);
         let scans = Scans::new(&log, &streams, &threads, options.threads)?;
+        let (data_dir, table_options) = (options.data_dir.clone(), options.tables.clone());
+        let tables = Tables::open(table_options, &data_dir, Arc::clone(&meta), Arc::clone(&log)).await?;
+        for table in tables.entries() {
+            streams.set_table(&StreamKey::new(table.tenant, table.name), true);
+        }
         let shared = Shared {
             options,
             scans,
             budgets,
+            tables,
+            timer: parking_lot::Mutex::default(),
             meta,
             log,
             streams,
@@ -141,6 +155,8 @@ impl Engine {
             engine.shared.adopt(entry).await;
         }
         engine.shared.scans.begin();
+        let keep = Shared::keep_tables(Arc::downgrade(&engine.shared), engine.shared.tables.clone());
+        *engine.shared.timer.lock() = Some(engine.shared.threads.start(keep)?);
         Ok(engine)
     }
 
@@ -152,6 +168,8 @@ impl Engine {
     /// Stops all pipelines; each leaves a snapshot behind.
     pub async fn shutdown(&self) {
         let _turn = self.shared.turn.lock().await;
+        drop(self.shared.timer.lock().take());
+        self.shared.tables.ask_no_more();
         for stopped in self.shared.roster.stop_all() {
             stopped.ended().await;
         }

@@ -92,6 +92,8 @@ impl Shared {
         let plan = Arc::new(crate::plan::plan(select, &self.catalog(tenant))?);
         let sources = self.sources(tenant, &plan)?;
         let mut run = Run::new(&plan, wish.limit, wish.steps);
+        // What somebody has just loaded is what he wants to see used.
+        self.tables.bring_newest(&mut run.pipeline)?;
         if let Some(sample) = &wish.sample {
             for sample in sample {
                 let hint = "the sample holds rows of the streams that the statement reads";

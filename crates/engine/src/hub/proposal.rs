@@ -15,8 +15,9 @@ use super::create::first_change;
 use super::draft::{Draft, kind_name};
 use super::targets::{Target, target_streams};
 use super::{Engine, EngineError, Shared};
-use crate::statement::{self, CreateStream, Position, Statement, is_same};
-use crate::{Catalog, Plan, PlanError, StreamTable, declared_schema, late_stream, target};
+use crate::statement::{self, CreateStream, CreateTable, Position, Statement, is_same};
+use crate::tables::Definition;
+use crate::{Catalog, LookupTable, Plan, PlanError, StreamTable, declared_schema, late_stream, target};
 
 /// What would be done, in the order in which it can be done.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,7 @@ pub struct ProposedDrop {
 pub struct ProposedStep {
     /// Which of the statements, from 0.
     pub statement: usize,
-    /// `stream`, `pipeline` or `alert`.
+    /// `stream`, `table`, `pipeline` or `alert`.
     pub what: &'static str,
     pub name: StreamName,
     pub kind: ChangeKind,
@@ -131,7 +132,7 @@ impl Shared {
 }
 
 impl Work<'_> {
-    /// Streams are settled at once; pipelines and alerts wait for those that they read.
+    /// Streams and tables are settled at once; pipelines and alerts wait for those that they read.
     fn read(&mut self, statements: &[String]) -> Vec<Waiting> {
         let (mut waiting, mut names): (Vec<Waiting>, HashSet<(bool, StreamName)>) = Default::default();
         for (number, text) in statements.iter().enumerate() {
@@ -152,10 +153,12 @@ impl Work<'_> {
             };
             let name = match (&statement, &draft) {
                 (Statement::CreateStream(stream), _) => stream.name.clone(),
+                (Statement::CreateTable(table), _) => table.name.clone(),
                 (_, Some(draft)) => draft.name.clone(),
                 (other, None) => {
                     let error = PlanError::new(format!("{} cannot stand in a folder", other.verb()));
-                    let hint = "CREATE STREAM, CREATE PIPELINE and CREATE ALERT say what there is";
+                    let hint =
+                        "CREATE STREAM, CREATE TABLE, CREATE PIPELINE and CREATE ALERT say what there is";
                     self.error(number, start, &error.with_hint(hint));
                     continue;
                 }
@@ -167,6 +170,7 @@ impl Work<'_> {
             }
             match (statement, draft) {
                 (Statement::CreateStream(stream), _) => self.stream(number, start, &stream),
+                (Statement::CreateTable(table), _) => self.table(number, start, &table),
                 (_, Some(draft)) => waiting.push(Waiting { statement: number, start, draft }),
                 _ => {}
             }
@@ -200,6 +204,29 @@ impl Work<'_> {
         };
         let (what, name, state) = ("stream", stream.name.clone(), StateChange::default());
         self.proposal.steps.push(ProposedStep { statement: number, what, name, kind, state });
+    }
+
+    fn table(&mut self, number: usize, start: Position, table: &CreateTable) {
+        let name = table.name.clone();
+        let kind = match self.shared.tables.entry(self.tenant, &name) {
+            None if self.catalog.stream(name.as_str()).is_some() => {
+                let error = PlanError::new(format!("`{name}` is a stream"));
+                return self.error(number, start, &error);
+            }
+            None => {
+                let definition = Definition::of(table);
+                self.catalog.insert_table(LookupTable { name: name.clone(), id: 0, definition });
+                ChangeKind::Create
+            }
+            Some(entry) if is_same(&entry.sql, &table.text) => ChangeKind::Unchanged,
+            Some(_) => {
+                let error = PlanError::new(format!("table `{name}` is there and is another one"));
+                let hint = format!("DROP TABLE {name} first, and what looks it up before that");
+                return self.error(number, start, &error.with_hint(hint));
+            }
+        };
+        let state = StateChange::default();
+        self.proposal.steps.push(ProposedStep { statement: number, what: "table", name, kind, state });
     }
 
     fn forget_outputs(&mut self, draft: &Draft) {
@@ -248,6 +275,9 @@ impl Work<'_> {
             target_streams(self.tenant, draft, plan)?.into_iter().zip(delays)
         {
             let name = key.name.clone();
+            if self.catalog.table(name.as_str()).is_some() {
+                return Err(refuse(&name, "it is a table".to_owned()));
+            }
             if let Some(table) = self.catalog.stream(name.as_str()).filter(|_| self.declared.contains(&name))
             {
                 target::widened(&table.schema, true, &schema).map_err(|why| refuse(&name, why))?;

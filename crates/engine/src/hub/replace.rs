@@ -187,6 +187,7 @@ impl Shared {
             sources,
             log: Arc::clone(&self.log),
             streams: Arc::clone(&self.streams),
+            tables: self.tables.clone(),
             folder: Folder::new(&self.options.data_dir, existing.id),
             gauges: Arc::new(Gauges::new()),
             share: self.budgets.share(&existing.tenant),

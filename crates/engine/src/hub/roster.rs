@@ -196,6 +196,7 @@ impl Shared {
             sources,
             log: Arc::clone(&self.log),
             streams: Arc::clone(&self.streams),
+            tables: self.tables.clone(),
             folder,
             gauges: Arc::clone(&gauges),
             share: self.budgets.share(&entry.tenant),

@@ -22,6 +22,10 @@ pub trait Streams: Send + Sync {
     async fn create(&self, stream: NewStream) -> Result<Arc<StreamEntry>, EngineError>;
     async fn put_schema(&self, key: &StreamKey, schema: Schema) -> Result<Arc<StreamEntry>, EngineError>;
     async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError>;
+    /// Notes that a table has, or no table has, this name.
+    fn set_table(&self, key: &StreamKey, is_there: bool) {
+        let _ = (key, is_there);
+    }
     /// Appends rows; returns after they are durable. The batch has the columns of the stream.
     async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer)
     -> Result<(), EngineError>;
@@ -49,6 +53,10 @@ impl Streams for Ingest {
 
     async fn remove(&self, key: &StreamKey) -> Result<bool, EngineError> {
         Ok(self.registry().drop_stream(key).await?)
+    }
+
+    fn set_table(&self, key: &StreamKey, is_there: bool) {
+        self.registry().set_table(key, is_there);
     }
 
     async fn append(

@@ -62,6 +62,9 @@ impl Shared {
     ) -> Result<Target, EngineError> {
         let refuse =
             |why: String| EngineError::Target { name: draft.name.clone(), stream: key.name.clone(), why };
+        if self.tables.entry(&key.tenant, &key.name).is_some() {
+            return Err(refuse("it is a table".to_owned()));
+        }
         let Some(entry) = self.streams.entry(key) else { return Ok(Target::Missing) };
         match &entry.origin {
             Origin::Derived { pipeline: owner } if *owner != draft.name.to_string() => {

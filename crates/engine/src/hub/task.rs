@@ -27,7 +27,7 @@ use super::budget::Share;
 use super::silence::{self, Silence};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
-use super::{EngineError, Streams};
+use super::{EngineError, Streams, Tables};
 use crate::{Emitted, Pipeline, Plan, RunError};
 use standing::Standing;
 
@@ -49,6 +49,7 @@ pub(crate) struct Work {
     pub(crate) sources: Vec<Arc<StreamEntry>>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) streams: Arc<dyn Streams>,
+    pub(crate) tables: Tables,
     pub(crate) folder: Folder,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) share: Share,
@@ -117,7 +118,7 @@ impl Task {
         let head = work.log.head();
         for snapshot in candidates.into_iter().filter(|snapshot| snapshot.header.offset >= head.0) {
             match restored(&work.plan, &snapshot) {
-                Ok(pipeline) => return Ok(Box::new(Task::new(work, pipeline, &snapshot.header))),
+                Ok(pipeline) => return Task::new(work, pipeline, &snapshot.header),
                 Err(error) => tracing::warn!(
                     pipeline = work.entry.name,
                     error = &error as &dyn std::error::Error,
@@ -125,12 +126,12 @@ impl Task {
                 ),
             }
         }
-        Ok(Box::new(Task::anew(work)))
+        Task::anew(work)
     }
 
     /// Without a snapshot. What has written no rows yet begins as it would have begun when it was created; otherwise rows
     /// that are there would be written again, so it goes on with the next record and says what it has lost.
-    fn anew(work: Work) -> Task {
+    fn anew(work: Work) -> Result<Box<Task>, EngineError> {
         let written = |producer| work.log.last_producer(producer).map_or(0, |last| last.seq);
         let (rows_out, late) = (written(row_producer(work.entry.id)), written(late_producer(work.entry.id)));
         let reads_all = rows_out == 0 && late == 0 && work.entry.kind == PipelineKind::Pipeline;
@@ -146,14 +147,14 @@ impl Task {
             trail: Trail::default(),
         };
         let pipeline = work.plan.start();
-        let mut task = Task::new(work, pipeline, &header);
+        let mut task = Task::new(work, pipeline, &header)?;
         if !reads_all {
             let note =
                 "no snapshot could be read: windows that were open are lost, it went on with the next row";
             tracing::error!(pipeline = task.work.entry.name, "{note}");
             task.note = Some(note);
         }
-        task
+        Ok(task)
     }
 
     /// What went wrong that it has survived.
@@ -161,7 +162,8 @@ impl Task {
         self.note
     }
 
-    fn new(work: Work, pipeline: Pipeline, header: &Header) -> Task {
+    fn new(work: Work, mut pipeline: Pipeline, header: &Header) -> Result<Box<Task>, EngineError> {
+        work.tables.bring(&mut pipeline, Offset(header.offset))?;
         let sources = work.sources.iter().enumerate();
         let silences =
             sources.map(|(at, source)| Silence::new(source.idle_us, pipeline.event_time(at))).collect();
@@ -184,16 +186,17 @@ impl Task {
         // What a snapshot brings in is judged with the first record.
         let _ = task.work.share.hold(task.pipeline.state_bytes());
         task.tell(None, Instant::now());
-        task
+        Ok(Box::new(task))
     }
 
     pub(super) fn id(&self) -> u64 {
         self.work.entry.id
     }
 
-    /// The numbers of the streams that it reads.
+    /// The numbers of the streams that it reads, and of the tables in which it looks rows up.
     pub(super) fn streams(&self) -> impl Iterator<Item = u32> + '_ {
-        self.work.sources.iter().map(|source| source.id)
+        let tables = self.work.plan.tables.iter().map(|table| table.id);
+        self.work.sources.iter().map(|source| source.id).chain(tables)
     }
 
     /// Becomes true when it has to end.
@@ -230,6 +233,9 @@ impl Task {
             return Ok(());
         }
         self.position = record.next_offset();
+        if record.kind == Kind::Tables {
+            return self.work.tables.announced(&mut self.pipeline, record);
+        }
         let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
         let Some(source) = self.work.sources.iter().position(is_it) else { return Ok(()) };
         let began = Instant::now();
@@ -242,7 +248,7 @@ impl Task {
                 Some(event_time) => self.pipeline.advance_to(source, event_time)?,
                 None => return Ok(()),
             },
-            Kind::Sessions => return Ok(()),
+            Kind::Sessions | Kind::Tables => return Ok(()),
         };
         let state_bytes = self.pipeline.state_bytes();
         if state_bytes != self.work.share.bytes() {

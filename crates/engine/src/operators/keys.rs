@@ -57,6 +57,12 @@ impl KeysOfRows {
         self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.or_null(row))
     }
 
+    /// As [`KeysOfRows::of_row`], where it lies.
+    pub fn shared(&self, row: usize) -> Option<&[u8]> {
+        let is_known = self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        self.rows.as_ref().filter(|_| is_known).map(|rows| rows.row(row).data())
+    }
+
     /// Null is a value like any other.
     pub fn or_null(&self, row: usize) -> Box<[u8]> {
         self.rows.as_ref().map_or_else(Box::default, |rows| Box::from(rows.row(row).as_ref()))
@@ -64,7 +70,7 @@ impl KeysOfRows {
 }
 
 /// 0.0 and -0.0 are equal, and one key.
-pub(super) fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
     match column.as_primitive_opt::<Float64Type>() {
         Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0)),
         None => Arc::clone(column),

@@ -16,6 +16,7 @@ mod episode;
 mod held;
 mod join;
 mod keys;
+mod lookup;
 mod order;
 mod over;
 mod pane;
@@ -34,17 +35,20 @@ use arrow::array::{
 };
 use arrow::compute::{FilterBuilder, FilterPredicate, take, take_record_batch};
 use arrow::datatypes::Schema;
+use springhouse_model::StreamName;
 
 use crate::RunError;
 use crate::plan::pattern::PatternStep;
 use crate::plan::{AggregateStep, Group, Pairing, Placement, PlanError, Step};
+use crate::tables::TableRows;
 
-pub(crate) use keys::Keys;
+pub(crate) use keys::{Keys, without_negative_zero};
 
 use aggregate::WindowAggregate;
 use as_of::AsOf;
 use episode::Episodes;
 use join::Join;
+use lookup::Lookup;
 use order::Order;
 use over::Over;
 use pane::{Inputs, Pane};
@@ -84,6 +88,20 @@ impl Chunk {
     /// The same rows with other columns.
     fn with_batch(self, batch: RecordBatch) -> Chunk {
         Chunk { batch, ..self }
+    }
+
+    /// Rows that follow each other.
+    fn slice(&self, from: usize, count: usize) -> Chunk {
+        Chunk {
+            batch: self.batch.slice(from, count),
+            times: self.times.slice(from, count),
+            lineage: self.lineage.as_ref().map(|lineage| Lineage {
+                watermarks: lineage.watermarks.slice(from, count),
+                rows: lineage.rows.slice(from, count),
+                rows_of: lineage.rows_of,
+                source: lineage.source.clone(),
+            }),
+        }
     }
 
     /// Some of the rows, or some of them several times.
@@ -235,6 +253,11 @@ pub(crate) trait Operator: Send {
         None
     }
 
+    /// The rows of a table from here on. Which version they are is not the operator's to remember.
+    fn look_up(&mut self, table: &StreamName, rows: &Arc<TableRows>) {
+        let _ = (table, rows);
+    }
+
     /// What must be kept to go on later as if nothing had happened; `None` without state.
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
         Ok(None)
@@ -292,6 +315,7 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
             Pairing::Near(reach) => Box::new(Join::new(Arc::clone(step), reach)),
             Pairing::AsOf => Box::new(AsOf::new(Arc::clone(step))),
         },
+        Step::Lookup(step) => Box::new(Lookup::new(Arc::clone(step))),
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
         Step::Order { schema, behind_us } => Box::new(Order::new(schema.clone(), *behind_us)),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),

@@ -1,4 +1,4 @@
-//! What the planner can see: the streams of one tenant and DataFusion's functions.
+//! What the planner can see: the streams and tables of one tenant and DataFusion's functions.
 //!
 //! A table outside the catalog does not exist, which is how a tenant's queries stay with the tenant's streams.
 
@@ -22,6 +22,7 @@ use super::pattern::MatchRecognize;
 use super::versions::Versions;
 use super::window::WindowFunctions;
 use crate::aggregates::aggregates;
+use crate::tables::Definition;
 
 /// A stream as the planner needs it.
 #[derive(Clone, Debug)]
@@ -32,15 +33,34 @@ pub struct StreamTable {
     pub watermark_delay_us: i64,
 }
 
-/// The streams that a query may name.
+/// A reference table as the planner needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookupTable {
+    pub name: StreamName,
+    /// Names it in the log; 0 outside of a hub.
+    pub id: u32,
+    pub definition: Definition,
+}
+
+/// The streams and tables that a query may name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     streams: HashMap<StreamName, StreamTable>,
+    tables: HashMap<StreamName, Arc<LookupTable>>,
 }
 
 impl Catalog {
     pub fn new(streams: impl IntoIterator<Item = StreamTable>) -> Catalog {
-        Catalog { streams: streams.into_iter().map(|table| (table.name.clone(), table)).collect() }
+        let streams = streams.into_iter().map(|table| (table.name.clone(), table)).collect();
+        Catalog { streams, tables: HashMap::new() }
+    }
+
+    pub fn insert_table(&mut self, table: LookupTable) {
+        self.tables.insert(table.name.clone(), Arc::new(table));
+    }
+
+    pub fn table(&self, name: &str) -> Option<&Arc<LookupTable>> {
+        self.tables.get(name)
     }
 
     pub fn insert(&mut self, table: StreamTable) {
@@ -56,7 +76,8 @@ impl Catalog {
     }
 
     fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.streams.keys().map(StreamName::as_str).collect();
+        let mut names: Vec<_> =
+            self.streams.keys().chain(self.tables.keys()).map(StreamName::as_str).collect();
         names.sort_unstable();
         names
     }
@@ -113,6 +134,9 @@ impl ContextProvider for Provider<'_> {
         let name = stream_name(&name);
         match self.catalog.stream(&name) {
             Some(table) => Ok(Arc::new(LogicalTableSource::new(table.schema.arrow()))),
+            None if let Some(table) = self.catalog.table(&name) => {
+                Ok(Arc::new(LogicalTableSource::new(Arc::clone(table.definition.schema()))))
+            }
             None => Err(unknown_stream(&name, &self.catalog.names()).into()),
         }
     }

@@ -17,6 +17,7 @@ use super::catalog::{Catalog, stream_name};
 use super::chain::Chain;
 use super::episode::{self, EpisodeStep};
 use super::join::JoinStep;
+use super::lookup::{self, LookupStep};
 use super::output::Output;
 use super::over::OverStep;
 use super::pattern::{PatternNode, PatternStep};
@@ -70,6 +71,8 @@ pub(crate) enum Step {
         behind_us: i64,
     },
     Join(Arc<JoinStep>),
+    /// Adds columns of a table's row.
+    Lookup(Arc<LookupStep>),
     Over(Arc<OverStep>),
     Window(WindowStep),
     Aggregate(Arc<AggregateStep>),
@@ -81,7 +84,11 @@ impl Step {
     /// Whether its operator remembers something, and writes it into snapshots.
     pub(crate) fn has_state(&self) -> bool {
         match self {
-            Step::Select { .. } | Step::Filter { .. } | Step::Project { .. } | Step::Window(_) => false,
+            Step::Select { .. }
+            | Step::Filter { .. }
+            | Step::Project { .. }
+            | Step::Lookup(_)
+            | Step::Window(_) => false,
             Step::Order { .. }
             | Step::Over(_)
             | Step::Join(_)
@@ -145,6 +152,7 @@ pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) ->
     };
     Ok(Plan {
         sources: chain.sources,
+        tables: lookup::tables(&chain.stations),
         scans: chain.scans,
         stations: chain.stations,
         output,
@@ -155,7 +163,7 @@ pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) ->
 }
 
 pub(super) struct Compiler<'a> {
-    catalog: &'a Catalog,
+    pub(super) catalog: &'a Catalog,
     props: ExecutionProps,
 }
 
@@ -368,7 +376,7 @@ fn meaning(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> Meaning {
 }
 
 /// Whether an expression computes with the bounds of the window.
-fn touches_bounds(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> bool {
+pub(super) fn touches_bounds(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> bool {
     let columns = expr.column_refs();
     columns.into_iter().any(|column| {
         input

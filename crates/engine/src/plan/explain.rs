@@ -6,6 +6,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::compile::{AggregateStep, Group, Step};
 use super::episode::EpisodeStep;
 use super::join::{JoinStep, Pairing, Reach};
+use super::lookup::LookupStep;
 use super::over::{Frame, OverStep};
 use super::pattern::PatternStep;
 use super::placement::{Bounds, Placement};
@@ -87,6 +88,7 @@ fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<Stri
         }
         Step::Over(step) => ("over", looked_back(step), names(&step.schema)),
         Step::Join(step) => ("join", joined(step), names(&step.schema)),
+        Step::Lookup(step) => ("look up", looked_up(step), names(&step.schema)),
         Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
         Step::Aggregate(step) => ("aggregate", aggregation(step), names(&step.schema)),
         Step::Pattern(step) => ("match", pattern(step, columns), names(&step.schema)),
@@ -137,6 +139,21 @@ fn joined(step: &JoinStep) -> String {
             )
         }
     }
+}
+
+fn looked_up(step: &LookupStep) -> String {
+    let definition = &step.table.definition;
+    let columns = definition.key.iter().map(|at| &definition.columns[*at].name);
+    let keys =
+        columns.zip(step.keys.exprs()).map(|(column, key)| format!("{column} = {}", text(key.as_ref())));
+    let condition = step.condition.as_ref().map(|condition| text(condition.as_ref()));
+    let on: Vec<String> = keys.chain(condition).collect();
+    let when = match definition.valid_from_name() {
+        Some(since) => format!("the last row with {since} up to the row's time"),
+        None => "the row of the version that holds there".to_owned(),
+    };
+    let alone = if step.keeps_alone { "; rows without one stay" } else { "; rows without one are left out" };
+    format!("{}: {when} where {}{alone}", step.table.name, on.join(" AND "))
 }
 
 fn names(schema: &SchemaRef) -> Vec<String> {

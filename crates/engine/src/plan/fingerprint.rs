@@ -18,6 +18,7 @@ use super::compile::{AggregateCall, AggregateStep, Group, Step};
 use super::episode::EpisodeStep;
 use super::explain::short_name;
 use super::join::{JoinStep, Pairing, Reach};
+use super::lookup::LookupStep;
 use super::over::{OverFunction, OverStep};
 use super::pattern::{Condition, PatternStep};
 use super::placement::{Bound, Placement};
@@ -107,6 +108,7 @@ fn given(step: &Step, inputs: &[(Side, Flow)]) -> Result<Flow> {
             (line, Arc::clone(&step.schema))
         }
         Step::Join(step) => (join(step)?, Arc::clone(&step.schema)),
+        Step::Lookup(step) => (lookup(step, &input)?, Arc::clone(&step.schema)),
         Step::Over(step) => (over(step, &input)?, Arc::clone(&step.schema)),
         Step::Pattern(step) => (pattern(step, &input)?, Arc::clone(&step.schema)),
         Step::Aggregate(step) => (aggregate(step, &input)?, Arc::clone(&step.schema)),
@@ -178,6 +180,16 @@ fn join(step: &JoinStep) -> Result<String> {
     };
     let inputs = format!("{} with {}", names(left), names(right));
     Ok(format!("join {keys:?} on {condition}; {pairing}; keeps {:?}; {inputs}", step.keeps))
+}
+
+fn lookup(step: &LookupStep, input: &Schema) -> Result<String> {
+    let condition = match &step.condition {
+        Some(condition) => written(condition, &step.pair)?,
+        None => String::new(),
+    };
+    let keys = all_written(step.keys.exprs(), input)?;
+    let (name, id, keeps) = (&step.table.name, step.table.id, step.keeps_alone);
+    Ok(format!("look up {name} {id} by {keys} on {condition}; keeps {keeps}; {}", names(&step.schema)))
 }
 
 fn over(step: &OverStep, input: &Schema) -> Result<String> {

@@ -95,6 +95,9 @@ impl Distance {
 
 impl Compiler<'_> {
     pub(super) fn join(&self, join: &Join) -> Result<Chain, PlanError> {
+        if let Some(table) = self.table_side(&join.right)? {
+            return self.lookup(join, table);
+        }
         let keeps = match join.join_type {
             JoinType::Inner => [false, false],
             JoinType::Left => [true, false],

@@ -18,6 +18,7 @@ mod explain;
 mod fingerprint;
 mod join;
 mod late;
+mod lookup;
 mod output;
 mod over;
 pub(crate) mod pattern;
@@ -46,17 +47,18 @@ use datafusion::sql::sqlparser::parser::Parser;
 use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
-pub use catalog::{Catalog, StreamTable, with_aggregates};
+pub use catalog::{Catalog, LookupTable, StreamTable, with_aggregates};
 pub use error::PlanError;
 pub(crate) use explain::Edge;
 pub use explain::ExplainedStep;
 
-pub(crate) use catalog::{Provider, session};
+pub(crate) use catalog::{Provider, session, stream_name};
 pub(crate) use chain::{Port, Scan, Station};
 pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
 pub(crate) use episode::EpisodeStep;
 pub(crate) use join::{JoinStep, Pairing, Reach};
+pub(crate) use lookup::LookupStep;
 pub(crate) use output::{Output, convert};
 pub(crate) use over::{Frame, OverCall, OverFunction, OverStep, Which};
 pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
@@ -73,6 +75,8 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 pub struct Plan {
     /// The streams it reads, each once, with the schema version it was planned for.
     pub sources: Vec<StreamTable>,
+    /// The tables in which it looks rows up, each once.
+    pub tables: Vec<Arc<LookupTable>>,
     pub(crate) scans: Vec<Scan>,
     pub(crate) stations: Vec<Station>,
     pub(crate) output: Output,
@@ -150,6 +154,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
         raw = episode::with_fires(raw)?;
     }
     check::logical(&raw)?;
+    lookup::check(&raw)?;
     let logical = optimize(raw)?;
     compile::compile(&logical, catalog, select)
 }

@@ -46,6 +46,7 @@ fn reach_us(step: &Step) -> i64 {
         Step::Select { .. }
         | Step::Filter { .. }
         | Step::Project { .. }
+        | Step::Lookup(_)
         | Step::Order { .. }
         | Step::Window(_)
         | Step::Episode(_) => 0,

@@ -1,4 +1,4 @@
-//! `CREATE STREAM`, `CREATE PIPELINE`.
+//! `CREATE STREAM`, `CREATE PIPELINE`, and which CREATE it is.
 
 use springhouse_meta::DEFAULT_IDLE_US;
 use springhouse_model::ValueType;
@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
+use super::table::table;
 use super::{Column, CreatePipeline, CreateStream, Firing, Select, Statement, alert};
 
 const UNIT_CHARACTERS_MAX: usize = 32;
@@ -27,7 +28,14 @@ pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, 
     if cursor.take_word("ALERT") {
         return alert::alert(cursor, start, or_replace).map(Statement::CreateAlert);
     }
-    Err(cursor.expected("STREAM, PIPELINE or ALERT", Some("tables of Springhouse are streams")))
+    if cursor.take_word("TABLE") {
+        if or_replace {
+            let hint = "its rows change with its source; drop it first to give it other columns";
+            return Err(cursor.error_at(start, "CREATE TABLE", "`OR REPLACE`", Some(hint.to_owned())));
+        }
+        return table(cursor, start).map(Statement::CreateTable);
+    }
+    Err(cursor.expected("STREAM, TABLE, PIPELINE or ALERT", None))
 }
 
 fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseError> {
@@ -134,7 +142,7 @@ fn column(cursor: &mut Cursor<'_>) -> Result<Option<Column>, ParseError> {
 }
 
 /// `UNIT 'W'` or nothing.
-fn unit(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
+pub(super) fn unit(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
     if !cursor.take_word("UNIT") {
         return Ok(None);
     }
@@ -149,7 +157,7 @@ fn unit(cursor: &mut Cursor<'_>) -> Result<Option<String>, ParseError> {
     Ok(Some(unit))
 }
 
-fn column_type(cursor: &mut Cursor<'_>) -> Result<ValueType, ParseError> {
+pub(super) fn column_type(cursor: &mut Cursor<'_>) -> Result<ValueType, ParseError> {
     const HINT: &str = "BOOLEAN, BIGINT, DOUBLE, TEXT and TIMESTAMP are the types";
     let at = cursor.mark();
     let Some(word) = cursor.take_any_word() else {

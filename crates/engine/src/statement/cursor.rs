@@ -109,6 +109,12 @@ impl<'a> Cursor<'a> {
         Ok(true)
     }
 
+    /// Whether these unquoted words follow.
+    pub(super) fn are_next(&self, words: &[&str]) -> bool {
+        let next = |at: usize| self.tokens.get(self.next + at).map(|token| &token.token);
+        words.iter().enumerate().all(|(at, word)| word_is(next(at), word))
+    }
+
     pub(super) fn expect_word(&mut self, wanted: &str) -> Result<(), ParseError> {
         match self.take_word(wanted) {
             true => Ok(()),

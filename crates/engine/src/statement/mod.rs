@@ -11,6 +11,7 @@ mod cursor;
 mod interval;
 mod likeness;
 mod rewrite;
+mod table;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use springhouse_model::{StreamName, ValueType};
 pub use alert::{Condition, CreateAlert, Firing, KeyColumn};
 pub use cursor::ParseError;
 pub use likeness::is_same;
+pub use table::{CreateTable, RowFormat, RowSource};
 
 pub(crate) use rewrite::WITHIN_MARK;
 
@@ -53,11 +55,20 @@ impl fmt::Display for Position {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
     CreateStream(CreateStream),
+    CreateTable(CreateTable),
     CreatePipeline(CreatePipeline),
     CreateAlert(CreateAlert),
     DropStream {
         name: StreamName,
         if_exists: bool,
+    },
+    DropTable {
+        name: StreamName,
+        if_exists: bool,
+    },
+    /// Reads the source of a table again.
+    RefreshTable {
+        name: StreamName,
     },
     DropPipeline {
         name: StreamName,
@@ -79,6 +90,7 @@ pub enum Statement {
         version: Option<u32>,
     },
     ShowStreams,
+    ShowTables,
     ShowPipelines,
     ShowAlerts,
     /// Of a pipeline or an alert.
@@ -103,6 +115,7 @@ impl Statement {
         !matches!(
             self,
             Statement::ShowStreams
+                | Statement::ShowTables
                 | Statement::ShowPipelines
                 | Statement::ShowAlerts
                 | Statement::ShowVersions { .. }
@@ -116,15 +129,19 @@ impl Statement {
     pub fn verb(&self) -> &'static str {
         match self {
             Statement::CreateStream(_) => "CREATE STREAM",
+            Statement::CreateTable(_) => "CREATE TABLE",
             Statement::CreatePipeline(_) => "CREATE PIPELINE",
             Statement::CreateAlert(_) => "CREATE ALERT",
             Statement::DropStream { .. } => "DROP STREAM",
+            Statement::DropTable { .. } => "DROP TABLE",
+            Statement::RefreshTable { .. } => "REFRESH TABLE",
             Statement::DropPipeline { .. } => "DROP PIPELINE",
             Statement::DropAlert { .. } => "DROP ALERT",
             Statement::PausePipeline { .. } => "PAUSE PIPELINE",
             Statement::ResumePipeline { .. } => "RESUME PIPELINE",
             Statement::RollbackPipeline { .. } => "ROLLBACK PIPELINE",
             Statement::ShowStreams => "SHOW STREAMS",
+            Statement::ShowTables => "SHOW TABLES",
             Statement::ShowPipelines => "SHOW PIPELINES",
             Statement::ShowAlerts => "SHOW ALERTS",
             Statement::ShowVersions { .. } => "SHOW VERSIONS",
@@ -272,13 +289,18 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             pipeline_word(cursor)?;
             Ok(Statement::ShowVersions { name: cursor.stream_name("the pipeline's name")? })
         }
-        "SHOW" if cursor.take_word("STREAMS") || cursor.take_word("TABLES") => Ok(Statement::ShowStreams),
+        "REFRESH" => {
+            cursor.expect_word("TABLE")?;
+            Ok(Statement::RefreshTable { name: cursor.stream_name("the table's name")? })
+        }
+        "SHOW" if cursor.take_word("STREAMS") => Ok(Statement::ShowStreams),
+        "SHOW" if cursor.take_word("TABLES") => Ok(Statement::ShowTables),
         "SHOW" if cursor.take_word("PIPELINES") => Ok(Statement::ShowPipelines),
         "SHOW" if cursor.take_word("ALERTS") => Ok(Statement::ShowAlerts),
-        "SHOW" => Err(cursor.expected("STREAMS, PIPELINES, ALERTS or VERSIONS OF", None)),
+        "SHOW" => Err(cursor.expected("STREAMS, TABLES, PIPELINES, ALERTS or VERSIONS OF", None)),
         "DESCRIBE" | "DESC" => {
-            let _ = cursor.take_word("STREAM") || cursor.take_word("PIPELINE") || cursor.take_word("ALERT");
-            Ok(Statement::Describe { name: cursor.stream_name("a stream's or pipeline's name")? })
+            let _ = ["STREAM", "TABLE", "PIPELINE", "ALERT"].into_iter().any(|kind| cursor.take_word(kind));
+            Ok(Statement::Describe { name: cursor.stream_name("a stream's, table's or pipeline's name")? })
         }
         "EXPLAIN" => {
             pipeline_word(cursor)?;
@@ -294,7 +316,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
 }
 
-const KNOWN: &str = "SELECT, CREATE STREAM | PIPELINE | ALERT, DROP, PAUSE, RESUME, ROLLBACK, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
+const KNOWN: &str = "SELECT, CREATE STREAM | TABLE | PIPELINE | ALERT, DROP, REFRESH TABLE, PAUSE, RESUME, ROLLBACK, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
 
 fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
     match cursor.take_word("PIPELINE") || cursor.take_word("ALERT") {
@@ -304,14 +326,15 @@ fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
 }
 
 fn drop_statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
-    let kind = ["STREAM", "PIPELINE", "ALERT"].into_iter().find(|kind| cursor.take_word(kind));
+    let kind = ["STREAM", "TABLE", "PIPELINE", "ALERT"].into_iter().find(|kind| cursor.take_word(kind));
     let Some(kind) = kind else {
-        return Err(cursor.expected("STREAM, PIPELINE or ALERT", None));
+        return Err(cursor.expected("STREAM, TABLE, PIPELINE or ALERT", None));
     };
     let if_exists = cursor.take_words(&["IF", "EXISTS"])?;
     let name = cursor.stream_name("a name")?;
     Ok(match kind {
         "STREAM" => Statement::DropStream { name, if_exists },
+        "TABLE" => Statement::DropTable { name, if_exists },
         "PIPELINE" => Statement::DropPipeline { name, if_exists },
         _ => Statement::DropAlert { name, if_exists },
     })

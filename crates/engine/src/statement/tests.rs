@@ -157,7 +157,6 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "CREATE PIPELINE p AS SELECT 1",
             "line 1, column 19: expected INTO, found `AS`; hint: CREATE PIPELINE",
         ),
-        ("CREATE TABLE t (a INT)", "line 1, column 8: expected STREAM, PIPELINE or ALERT, found `TABLE`"),
         (
             "CREATE ALERT a KEY device AS SELECT 1",
             "line 1, column 20: expected `(` and the columns that tell",
@@ -177,6 +176,42 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "expected a length of time, found none",
         ),
         ("CREATE ALERT a RESOLVE WHEN x", "line 1, column 30: expected AS, found the end"),
+        (
+            "CREATE TABLE t (a INT)",
+            "line 1, column 23: expected PRIMARY KEY (…) among the columns, found the end of the text",
+        ),
+        (
+            "CREATE TABLE t (a INT, PRIMARY KEY (b))",
+            "line 1, column 37: expected a column of the table, found `b`",
+        ),
+        (
+            "CREATE TABLE t (a INT, a TEXT, PRIMARY KEY (a))",
+            "line 1, column 24: expected another column, found `a` again",
+        ),
+        (
+            "CREATE TABLE t (a INT, PRIMARY KEY (a, a))",
+            "line 1, column 40: expected another column, found the same again",
+        ),
+        (
+            "CREATE TABLE t (ts TIMESTAMP, PRIMARY KEY (ts))",
+            "line 1, column 17: expected a column's name, found `ts`",
+        ),
+        (
+            "CREATE TABLE t (a INT, b INT, PRIMARY KEY (a), VALID FROM b)",
+            "line 1, column 59: expected a column of type TIMESTAMP that is not part of the key, found `b`",
+        ),
+        (
+            "CREATE TABLE t (a INT, PRIMARY KEY (a)) FROM 'a.txt'",
+            "line 1, column 46: expected a name that ends in .csv, .ndjson or .parquet, found another end",
+        ),
+        (
+            "CREATE TABLE t (a INT, PRIMARY KEY (a)) REFRESH EVERY INTERVAL '1' HOUR",
+            "line 1, column 41: expected a source, found REFRESH without one",
+        ),
+        (
+            "CREATE TABLE t (a INT, PRIMARY KEY (a)) FROM 'a.csv' REFRESH EVERY INTERVAL '1' SECOND",
+            "line 1, column 68: expected 10 seconds or more, found less",
+        ),
         ("DELETE FROM s", "line 1, column 1: expected a statement, found `DELETE`; hint: streams are filled"),
         ("CREATE STREAM S-1 (a INT)", "line 1, column 16: expected `(` and the columns, found `-`"),
         (

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use springhouse_engine::files::{self, RunOptions, Source, Target};
 use springhouse_engine::plan::{Plan, plan};
-use springhouse_engine::statement::{self, CreateStream, Select, Statement};
-use springhouse_engine::{Catalog, Emitted, Pipeline, StreamTable, declared_schema};
+use springhouse_engine::statement::{
+    self, CreateStream, CreateTable, RowFormat, RowSource, Select, Statement,
+};
+use springhouse_engine::tables::{self, Definition, TableRows};
+use springhouse_engine::{Catalog, Emitted, LookupTable, Pipeline, StreamTable, declared_schema};
 use springhouse_schema::{Decoder, Limits, Mode, Origin};
 
 use crate::hub::lines;
@@ -23,7 +26,9 @@ pub const RESULT: &str = "";
 pub fn by_files(sql: &str, input: &Lines, wanted: &[&str]) -> Result<Lines, String> {
     let dir = tempfile::tempdir().unwrap();
     let file = |kind: &str, name: &str| dir.path().join(format!("{kind}-{name}.ndjson"));
-    let from = input.iter().map(|(stream, lines)| {
+    let files = input.iter().filter(|(name, _)| is_file(name));
+    files.for_each(|(name, lines)| fs::write(dir.path().join(name), lines.join("\n")).unwrap());
+    let from = input.iter().filter(|(name, _)| !is_file(name)).map(|(stream, lines)| {
         let path = file("in", stream);
         fs::write(&path, lines.join("\n")).unwrap();
         (stream.clone(), Source::File(path))
@@ -32,8 +37,13 @@ pub fn by_files(sql: &str, input: &Lines, wanted: &[&str]) -> Result<Lines, Stri
         let name = (*stream != RESULT).then(|| (*stream).to_owned());
         (name, Target::File(file("out", stream)))
     });
-    let options =
-        RunOptions { sql: sql.to_owned(), from: from.collect(), to: to.collect(), ..RunOptions::default() };
+    let options = RunOptions {
+        sql: sql.to_owned(),
+        base: dir.path().to_owned(),
+        from: from.collect(),
+        to: to.collect(),
+        ..RunOptions::default()
+    };
     files::run(&options).map_err(|failure| failure.to_string())?;
     let read = |stream: &&str| {
         let text = fs::read_to_string(file("out", stream)).unwrap();
@@ -42,21 +52,29 @@ pub fn by_files(sql: &str, input: &Lines, wanted: &[&str]) -> Result<Lines, Stri
     Ok(wanted.iter().map(read).collect())
 }
 
+/// Input of a table stands under the name of its file.
+fn is_file(name: &str) -> bool {
+    [".csv", ".ndjson"].iter().any(|end| name.ends_with(end))
+}
+
 /// A single query with its declared sources, to be driven batch by batch.
 pub struct Single {
     pub plan: Arc<Plan>,
     pub late_stream: Option<String>,
     /// One for each source, read one after the other as files are.
     batches: Vec<RecordBatch>,
+    /// One for each table.
+    tables: Vec<Arc<TableRows>>,
 }
 
 impl Single {
     /// `None` for statements that are more than one query over declared streams.
     pub fn of(sql: &str, input: &Lines) -> Option<Single> {
-        let (mut streams, mut queries) = (Vec::new(), Vec::new());
+        let (mut streams, mut tables, mut queries) = (Vec::new(), Vec::new(), Vec::new());
         for statement in statement::parse(sql).unwrap() {
             match statement {
                 Statement::CreateStream(stream) => streams.push(stream),
+                Statement::CreateTable(table) => tables.push(table),
                 Statement::CreatePipeline(pipeline) => {
                     queries.push((Some(format!("{}.late", pipeline.name)), pipeline.select));
                 }
@@ -68,19 +86,33 @@ impl Single {
             }
         }
         let [(late_stream, select)] = <[_; 1]>::try_from(queries).ok()?;
-        let catalog = Catalog::new(streams.iter().map(table));
+        let mut catalog = Catalog::new(streams.iter().map(table));
+        for table in &tables {
+            let definition = Definition::of(table);
+            catalog.insert_table(LookupTable { name: table.name.clone(), id: 0, definition });
+        }
         let plan = Arc::new(plan(&select, &catalog).unwrap());
         let read = |source: &StreamTable| {
             let lines = input.get(source.name.as_str()).cloned().unwrap_or_default();
             decode(Arc::new(source.schema.clone()), &lines)
         };
         let batches = plan.sources.iter().map(read).collect();
-        Some(Single { plan, late_stream, batches })
+        let rows = |wanted: &Arc<LookupTable>| {
+            let table = tables.iter().find(|table| table.name == wanted.name).unwrap();
+            Arc::new(rows_of(table, &wanted.definition, input))
+        };
+        let tables = plan.tables.iter().map(rows).collect();
+        Some(Single { plan, late_stream, batches, tables })
+    }
+
+    fn look_up(&self, mut pipeline: Pipeline) -> Pipeline {
+        self.tables.iter().enumerate().for_each(|(at, rows)| pipeline.put_table(at, rows));
+        pipeline
     }
 
     /// The rows and the late rows when the input comes in pieces of `rows`, with a restart after each if wanted.
     pub fn run(&self, rows: usize, restarts: bool) -> (Vec<String>, Vec<String>) {
-        let mut pipeline = self.plan.start();
+        let mut pipeline = self.look_up(self.plan.start());
         let (mut out, mut late) = (Vec::new(), Vec::new());
         let mut take = |emitted: Emitted| {
             for batch in emitted.rows {
@@ -97,13 +129,22 @@ impl Single {
                 take(pipeline.push(source, &batch.slice(from, count)).unwrap());
                 from += count;
                 if restarts {
-                    pipeline = restarted(&self.plan, pipeline);
+                    pipeline = self.look_up(restarted(&self.plan, pipeline));
                 }
             }
         }
         take(pipeline.finish().unwrap());
         (out, late)
     }
+}
+
+fn rows_of(table: &CreateTable, definition: &Definition, input: &Lines) -> TableRows {
+    let (lines, format) = match &table.source {
+        RowSource::Place { place, format } => (&input[place], *format),
+        _ => (&input[table.name.as_str()], RowFormat::Ndjson),
+    };
+    let bytes = lines.join("\n").into();
+    tables::read_bytes(definition, "rows", bytes, format, tables::Bounds::default()).unwrap()
 }
 
 /// Runs a plan over a stream that comes in pieces of these sizes, used in turn, with a restart after so many of them (0 for

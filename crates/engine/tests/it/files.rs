@@ -30,6 +30,7 @@ impl Folder {
     fn run(&self, sql: &str, input: Source, to: &[(Option<&str>, &str)]) -> Result<RunStats, RunFailure> {
         let to = to.iter().map(|(stream, file)| (stream.map(str::to_owned), Target::File(self.path(file))));
         run(&RunOptions {
+            base: Default::default(),
             sql: sql.to_owned(),
             from: vec![("homes".to_owned(), input)],
             to: to.collect(),

@@ -19,4 +19,5 @@ mod restarts;
 mod scans;
 mod silence;
 mod slt;
+mod tables;
 mod windows;

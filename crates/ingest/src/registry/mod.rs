@@ -10,7 +10,7 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
 use springhouse_meta::{Meta, Seen, StreamEntry};
 use springhouse_model::{DeviceId, StreamKey, StreamName, TenantId};
@@ -49,6 +49,8 @@ struct Names {
 #[derive(Default)]
 struct Tenant {
     streams: Map<StreamName, Arc<Stream>>,
+    /// Names of tables: no stream can have them.
+    tables: HashSet<StreamName, ahash::RandomState>,
     devices: Map<DeviceId, Arc<Device>>,
 }
 
@@ -115,6 +117,20 @@ impl Registry {
     pub(crate) fn counts(&self, tenant: &TenantId) -> (usize, usize) {
         let names = self.shared.names.read();
         names.tenants.get(tenant).map_or((0, 0), |tenant| (tenant.streams.len(), tenant.devices.len()))
+    }
+
+    /// Notes that a table has, or no table has, this name: messages for a stream of the name are held.
+    pub fn set_table(&self, key: &StreamKey, is_there: bool) {
+        let mut names = self.shared.names.write();
+        let tables = &mut names.tenants.entry(key.tenant.clone()).or_default().tables;
+        match is_there {
+            true => drop(tables.insert(key.name.clone())),
+            false => drop(tables.remove(&key.name)),
+        }
+    }
+
+    pub(crate) fn is_table(&self, tenant: &TenantId, name: &StreamName) -> bool {
+        self.shared.names.read().tenants.get(tenant).is_some_and(|tenant| tenant.tables.contains(name))
     }
 
     /// The stream as it stands.

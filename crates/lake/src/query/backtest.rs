@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 use datafusion::logical_expr::{SortExpr, col};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use springhouse_engine::{Emitted, Pipeline, Plan, RunError, StreamTable, Task};
+use springhouse_engine::{BacktestPlan, Emitted, Pipeline, Plan, RunError, StreamTable, Task};
 use springhouse_model::{TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN, TS_COLUMN, adapt};
 use tokio::sync::mpsc;
@@ -35,12 +35,10 @@ const CLOCKS_AHEAD_US: i64 = 3_600_000_000;
 #[derive(Clone, Debug)]
 pub struct BacktestRequest {
     pub tenant: TenantId,
-    pub plan: Arc<Plan>,
+    pub plan: BacktestPlan,
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
-    /// What open windows may hold.
-    pub state_bytes_max: usize,
 }
 
 /// Some of what a backtest gives.
@@ -72,7 +70,8 @@ impl Backtest {
 pub(crate) async fn backtest(shared: &Arc<Shared>, request: BacktestRequest) -> Result<Backtest, LakeError> {
     let place = Arc::clone(&shared.backtests).acquire_owned().await.map_err(|_| LakeError::Interrupted)?;
     let rows = received(shared, &request).await?;
-    let (schema, late_schema) = (request.plan.output_schema().arrow(), request.plan.late_schema().arrow());
+    let (schema, late_schema) =
+        (request.plan.plan.output_schema().arrow(), request.plan.plan.late_schema().arrow());
     let (sender, parts) = mpsc::channel(QUEUE);
     let task = shared.threads.start(async move {
         let _place = place;
@@ -84,7 +83,7 @@ pub(crate) async fn backtest(shared: &Arc<Shared>, request: BacktestRequest) -> 
 
 /// The rows of the source in the order in which they came.
 async fn received(shared: &Arc<Shared>, request: &BacktestRequest) -> Result<RowStream, LakeError> {
-    let plan = &request.plan;
+    let plan = &request.plan.plan;
     let source = only_source(plan)?;
     let entry = stream_of(shared, &request.tenant, &source.name)?;
     let behind = plan.patience_us().saturating_add(CLOCKS_AHEAD_US);
@@ -143,10 +142,10 @@ impl Work {
     }
 
     fn push(&mut self, batch: &RecordBatch) -> Result<Emitted, LakeError> {
-        let batch = adapt(batch, &only_source(&self.request.plan)?.schema)
+        let batch = adapt(batch, &only_source(&self.request.plan.plan)?.schema)
             .map_err(|error| LakeError::Query { message: error.to_string() })?;
         let emitted = self.pipeline.push(0, &batch).map_err(failed)?;
-        let (bytes, bytes_max) = (self.pipeline.state_bytes(), self.request.state_bytes_max);
+        let (bytes, bytes_max) = (self.pipeline.state_bytes(), self.request.plan.state_bytes_max);
         match bytes > bytes_max {
             true => Err(LakeError::Query {
                 message: format!(

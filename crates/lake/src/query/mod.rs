@@ -3,6 +3,7 @@
 //! What a tenant can ask for is decided by which tables exist for him ([`tables`]); a table is a scan over the tail and
 //! the files that the manifest does not rule out ([`scan`]).
 
+mod asked;
 mod backtest;
 mod devices;
 mod kept;

@@ -1,4 +1,4 @@
-//! Which tables exist for a tenant: its streams, `devices` and `twin`. Nothing else can be named, so nothing else can
+//! Which tables exist for a tenant: its streams, its reference tables, `devices` and `twin`. Nothing else can be named, so nothing else can
 //! be read; no permission is checked per row.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, TableReference, plan_err};
-use datafusion::datasource::{TableProvider, provider_as_source};
+use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
@@ -41,6 +41,13 @@ impl<'a> Tables<'a> {
                     store: Arc::clone(&shared.storage.store),
                 };
                 tables.insert(entry.key.name.to_string(), Arc::new(scan));
+            }
+        }
+        let reference = shared.catalog.tables().map(|tables| tables.batches(tenant)).unwrap_or_default();
+        for (name, rows) in reference {
+            // Rows of one batch have its schema, so that this does not fail.
+            if let Ok(table) = MemTable::try_new(rows.schema(), vec![vec![rows]]) {
+                tables.insert(name.to_string(), Arc::new(table));
             }
         }
         let devices = Devices::new(Arc::clone(&shared.meta), tenant.clone());

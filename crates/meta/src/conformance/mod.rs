@@ -25,10 +25,12 @@ pub use progress::{
 pub use things::{
     devices_are_registered_once_and_seen_forward, ids_are_never_given_twice, pipelines_keep_their_versions,
     schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
+    tables_keep_their_versions_and_their_names_are_not_those_of_streams,
 };
 
 use crate::{
-    Approval, Meta, NewDevice, NewPipeline, NewStream, NewToken, Origin, PipelineKind, PipelineState,
+    Approval, Meta, NewDevice, NewPipeline, NewStream, NewTable, NewToken, Origin, PipelineKind,
+    PipelineState,
 };
 use crate::{QuarantineFilter, QuarantinedMessage, Result, TwinRow};
 
@@ -78,6 +80,11 @@ fn new_pipeline(tenant: &TenantId, name: &str, sql: &str) -> NewPipeline {
     }
 }
 
+fn new_table(tenant: &TenantId, name: &str) -> NewTable {
+    let name = name.parse().expect("a table's name");
+    NewTable { tenant: tenant.clone(), name, sql: "CREATE TABLE …".to_owned() }
+}
+
 fn message(tenant: &TenantId, id: &str, received: Timestamp) -> QuarantinedMessage {
     QuarantinedMessage {
         id: id.to_owned(),
@@ -112,6 +119,7 @@ pub async fn tenants_do_not_meet(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) 
     meta.create_stream(new_stream(key(&theirs, "meter"))).await?;
     let device = meta.register_device(new_device(&theirs, "d1")).await?.id;
     meta.create_pipeline(new_pipeline(&theirs, "hourly", "SELECT 1")).await?;
+    let table = meta.create_table(new_table(&theirs, "rooms")).await?;
     meta.quarantine_put(&[message(&theirs, "m1", START)], None).await?;
     let event = progress::alert(&theirs, "a1");
     meta.record_alerts(std::slice::from_ref(&event), None).await?;
@@ -139,6 +147,8 @@ pub async fn tenants_do_not_meet(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) 
     assert!(meta.pipeline_version(&ours, "hourly", 1).await?.is_none());
     assert!(!meta.drop_pipeline(&ours, "hourly").await?);
     assert!(meta.set_pipeline_state(&ours, "hourly", PipelineState::Paused).await.is_err());
+    assert!(meta.tables(Some(&ours)).await?.is_empty());
+    assert!(!meta.drop_table(&ours, "rooms").await?);
     let everything = QuarantineFilter::default();
     assert!(meta.quarantine_list(&ours, &everything, 10).await?.is_empty());
     assert!(meta.quarantine_get(&ours, &["m1".to_owned()]).await?.is_empty());
@@ -156,6 +166,8 @@ pub async fn tenants_do_not_meet(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) 
     assert_ne!(Some(stream.id), meta.stream(&key(&theirs, "meter")).await?.map(|theirs| theirs.id));
     meta.quarantine_put(&[message(&ours, "m1", START)], None).await?;
     assert_eq!(meta.record_alerts(&[progress::alert(&ours, "a1")], None).await?, ["a1"]);
+    assert_ne!(meta.create_table(new_table(&ours, "rooms")).await?.id, table.id);
+    assert_eq!(meta.tables(Some(&theirs)).await?, [table]);
     assert_eq!(meta.streams(Some(&theirs)).await?.len(), 1);
     assert_eq!(meta.device(&theirs, &device).await?.map(|found| found.state), Some(Approval::Pending));
     assert_eq!(meta.quarantine_list(&theirs, &everything, 10).await?.len(), 1);

@@ -1,12 +1,14 @@
-//! Streams, devices, pipelines and settings.
+//! Streams, tables, devices, pipelines and settings.
 
 use std::sync::Arc;
 
 use springhouse_model::{ManualClock, ValueType};
 use springhouse_schema::{Field, Schema};
 
-use super::{START, key, new_device, new_pipeline, new_stream, tenant};
-use crate::{Approval, Meta, MetaError, NewDevice, NewPipeline, Origin, PipelineState, Result, Seen};
+use super::{START, key, new_device, new_pipeline, new_stream, new_table, tenant};
+use crate::{
+    Approval, Meta, MetaError, NewDevice, NewPipeline, Origin, PipelineState, Result, Seen, TableVersion,
+};
 
 pub async fn streams_are_created_once(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
     let key = key(&tenant("main"), "meter");
@@ -135,5 +137,44 @@ pub async fn settings_are_kept(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) ->
     meta.put_setting("hub_id", "a").await?;
     meta.put_setting("hub_id", "b").await?;
     assert_eq!(meta.setting("hub_id").await?.as_deref(), Some("b"));
+    Ok(())
+}
+
+pub async fn tables_keep_their_versions_and_their_names_are_not_those_of_streams(
+    meta: Arc<dyn Meta>,
+    clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let new = |name: &str| new_table(&tenant, name);
+    let stream = meta.create_stream(new_stream(key(&tenant, "meter"))).await?;
+    let rooms = meta.create_table(new("rooms")).await?;
+    assert!(rooms.id > stream.id, "one sequence numbers both");
+    for name in ["rooms", "meter"] {
+        assert!(matches!(meta.create_table(new(name)).await, Err(MetaError::Conflict { .. })), "{name}");
+    }
+    let taken = meta.create_stream(new_stream(key(&tenant, "rooms"))).await;
+    assert!(matches!(taken, Err(MetaError::Conflict { kind: "table", .. })));
+    assert_eq!(meta.tables(Some(&tenant)).await?, std::slice::from_ref(&rooms));
+
+    let first = meta.begin_table_version(rooms.id, 5, 10, 100).await?;
+    assert_eq!((first.version, first.begun, first.offset, first.created_at), (1, 5, None, START));
+    meta.finish_table_version(rooms.id, 1, 7).await?;
+    clock.advance_micros(3);
+    let second = meta.begin_table_version(rooms.id, 9, 11, 110).await?;
+    let expected = TableVersion { offset: Some(7), ..first };
+    assert_eq!(meta.table_versions(rooms.id).await?, [expected, second.clone()]);
+    assert_eq!(
+        (second.version, second.rows, second.bytes, second.created_at),
+        (2, 11, 110, START.plus_micros(3))
+    );
+    assert!(matches!(meta.finish_table_version(rooms.id, 3, 9).await, Err(MetaError::NotFound { .. })));
+    meta.forget_table_versions(rooms.id, 2).await?;
+    assert_eq!(meta.table_versions(rooms.id).await?, [second]);
+    assert_eq!(meta.begin_table_version(rooms.id, 9, 1, 1).await?.version, 3, "numbers go on");
+
+    assert!(meta.drop_table(&tenant, "rooms").await?);
+    assert!(!meta.drop_table(&tenant, "rooms").await?);
+    assert!(meta.table_versions(rooms.id).await?.is_empty());
+    assert!(meta.create_stream(new_stream(key(&tenant, "rooms"))).await?.id > rooms.id);
     Ok(())
 }

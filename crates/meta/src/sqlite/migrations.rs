@@ -8,10 +8,11 @@ use sqlx::{Row, SqliteConnection};
 use super::database;
 use crate::{MetaError, Result};
 
-const LAYOUTS: [&str; 3] = [
+const LAYOUTS: [&str; 4] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pipeline_versions.sql"),
     include_str!("../../migrations/0003_alert_episodes.sql"),
+    include_str!("../../migrations/0004_tables.sql"),
 ];
 const KNOWN: i64 = LAYOUTS.len() as i64;
 

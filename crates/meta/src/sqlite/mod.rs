@@ -16,6 +16,7 @@ mod quarantine;
 mod rows;
 mod settings;
 mod streams;
+mod tables;
 mod tokens;
 mod twin;
 

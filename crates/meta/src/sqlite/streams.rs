@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::rows::{Columns, next_id, to_json};
+use super::tables::is_table;
 use super::{Durability, SqliteMeta, database};
 use crate::{Approval, MetaError, NewStream, Result, StreamEntry, Streams};
 
@@ -60,6 +61,9 @@ impl Streams for SqliteMeta {
         let mut write = self.write(Durability::Full).await?;
         if let Some(existing) = find(write.sql(), &stream.key).await? {
             return Ok(existing);
+        }
+        if is_table(write.sql(), &stream.key.tenant, stream.key.name.as_str()).await? {
+            return Err(MetaError::Conflict { kind: "table", name: stream.key.name.to_string() });
         }
         let id = next_id(write.sql(), "stream").await?;
         sqlx::query(

@@ -26,6 +26,8 @@ pub struct File {
     #[serde(default)]
     pub storage: StorageSection,
     #[serde(default)]
+    pub tables: TablesSection,
+    #[serde(default)]
     pub route: Vec<Route>,
 }
 
@@ -101,6 +103,17 @@ pub struct StorageSection {
     pub query_memory_bytes: Option<usize>,
     pub pipeline_memory_bytes: Option<usize>,
     pub pipelines_memory_bytes: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TablesSection {
+    /// From where reference tables may be read.
+    #[serde(default)]
+    pub directories: Vec<PathBuf>,
+    pub rows_max: Option<usize>,
+    pub bytes_max: Option<usize>,
+    pub versions_bytes_max: Option<u64>,
 }
 
 /// Topics beside `devices/{device}/{stream}` that lead to a stream.

@@ -37,6 +37,7 @@ pub struct Settings {
     pub http: Http,
     pub tls: Tls,
     pub storage: Storage,
+    pub tables: Tables,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub route: Vec<Route>,
 }
@@ -92,6 +93,17 @@ pub struct Storage {
     pub pipelines_memory_bytes: usize,
 }
 
+/// Reference tables: from where they are read, and what each may take.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tables {
+    /// None means the folder `import` of the data directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<PathBuf>,
+    pub rows_max: usize,
+    pub bytes_max: usize,
+    pub versions_bytes_max: u64,
+}
+
 impl Settings {
     /// Flags (with the environment behind them) over file over defaults.
     pub fn resolve(flags: &HubFlags, file: File, data_default: &Path) -> Result<Settings, Failure> {
@@ -144,6 +156,12 @@ impl Settings {
                 pipeline_memory_bytes: file.storage.pipeline_memory_bytes.unwrap_or(256 << 20),
                 pipelines_memory_bytes: file.storage.pipelines_memory_bytes.unwrap_or(1 << 30),
             },
+            tables: Tables {
+                directories: file.tables.directories,
+                rows_max: file.tables.rows_max.unwrap_or(1_000_000),
+                bytes_max: file.tables.bytes_max.unwrap_or(64 << 20),
+                versions_bytes_max: file.tables.versions_bytes_max.unwrap_or(1 << 30),
+            },
             route: file.route,
         })
     }
@@ -169,6 +187,17 @@ impl Settings {
             return wrong(
                 "`storage.log_retention_bytes` is less than two segments; hint: retention works by segment",
             );
+        }
+        if self.tables.versions_bytes_max < 2 * self.tables.bytes_max as u64 {
+            return wrong("`tables.versions_bytes_max` is less than two versions of `tables.bytes_max`");
+        }
+        // Rows are numbered with 32 bits.
+        if self.tables.rows_max > u32::MAX as usize {
+            return wrong(format!(
+                "`tables.rows_max` is {}, expected at most {}",
+                self.tables.rows_max,
+                u32::MAX
+            ));
         }
         Ok(())
     }

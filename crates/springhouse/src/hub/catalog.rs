@@ -1,28 +1,37 @@
-//! The registry of ingest as the lake's catalog.
+//! The registry of ingest and the tables of the engine as the lake's catalog.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use springhouse_engine::Tables;
 use springhouse_ingest::Ingest;
 use springhouse_lake::Catalog;
 use springhouse_meta::StreamEntry;
 use springhouse_model::{StreamKey, TenantId};
 
-pub struct RegistryCatalog(pub Ingest);
+pub struct RegistryCatalog {
+    pub ingest: Ingest,
+    /// Known when the engine is open, which is before anybody can ask.
+    pub tables: Arc<OnceLock<Tables>>,
+}
 
 impl Catalog for RegistryCatalog {
     fn stream(&self, id: u32) -> Option<Arc<StreamEntry>> {
-        self.0.registry().by_id(id)
+        self.ingest.registry().by_id(id)
     }
 
     fn streams_of(&self, tenant: &TenantId) -> Vec<Arc<StreamEntry>> {
-        self.0.registry().streams(tenant)
+        self.ingest.registry().streams(tenant)
     }
 
     fn find(&self, key: &StreamKey) -> Option<Arc<StreamEntry>> {
-        self.0.registry().entry(key)
+        self.ingest.registry().entry(key)
     }
 
     fn all(&self) -> Vec<Arc<StreamEntry>> {
-        self.0.registry().entries(None)
+        self.ingest.registry().entries(None)
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        self.tables.get().cloned()
     }
 }

@@ -1,6 +1,7 @@
 //! Putting the parts together, with the numbers of the settings.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -55,13 +56,17 @@ impl Hub {
                 .await?;
         // What is opened there stays there: whoever follows the log does not wake the threads that take readings in.
         let followers = Threads::new("followers", 1).context("cannot start the threads of followers")?;
-        let lake = Lake::open(lake_options(&settings), lake_parts(&meta, &log, &ingest, &clock));
+        let tables = Arc::new(OnceLock::new());
+        let catalog = RegistryCatalog { ingest: ingest.clone(), tables: Arc::clone(&tables) };
+        let lake = Lake::open(lake_options(&settings), lake_parts(&meta, &log, catalog, &clock));
         let lake = followers.complete(lake).await??;
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log));
         let alerts = followers.complete(alerts).await??;
         let engine =
             Engine::open(engine_options(&settings), Arc::clone(&meta), Arc::clone(&log), ingest.clone());
         let engine = engine.await?;
+        engine.tables().ask(Arc::new(lake.clone()));
+        let _ = tables.set(engine.tables().clone());
         let anonymous = settings.mqtt.anonymous.iter();
         let anonymous = anonymous.map(|listener| Ok((listener.name.clone(), topics(&listener.topics)?)));
         let anonymous = anonymous.collect::<anyhow::Result<_>>()?;
@@ -174,20 +179,36 @@ fn engine_options(settings: &Settings) -> springhouse_engine::Options {
     springhouse_engine::Options {
         pipeline_bytes_max: settings.storage.pipeline_memory_bytes,
         tenant_bytes_max: settings.storage.pipelines_memory_bytes,
+        tables: springhouse_engine::TableOptions {
+            directories: table_directories(settings),
+            bounds: springhouse_engine::tables::Bounds {
+                rows_max: settings.tables.rows_max,
+                bytes_max: settings.tables.bytes_max,
+            },
+            versions_bytes_max: settings.tables.versions_bytes_max,
+        },
         ..springhouse_engine::Options::new(settings.data.clone())
+    }
+}
+
+/// From where tables may be read.
+fn table_directories(settings: &Settings) -> Vec<PathBuf> {
+    match settings.tables.directories.as_slice() {
+        [] => vec![paths::import(&settings.data)],
+        named => named.to_vec(),
     }
 }
 
 fn lake_parts(
     meta: &Arc<dyn Meta>,
     log: &Arc<dyn Log>,
-    ingest: &Ingest,
+    catalog: RegistryCatalog,
     clock: &Arc<dyn Clock>,
 ) -> springhouse_lake::Parts {
     springhouse_lake::Parts {
         meta: Arc::clone(meta),
         log: Arc::clone(log),
-        catalog: Arc::new(RegistryCatalog(ingest.clone())),
+        catalog: Arc::new(catalog),
         clock: Arc::clone(clock),
     }
 }

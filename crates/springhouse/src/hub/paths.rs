@@ -27,6 +27,11 @@ pub fn lake(data: &Path) -> PathBuf {
     data.join("lake")
 }
 
+/// From where reference tables are read unless the owner says otherwise.
+pub fn import(data: &Path) -> PathBuf {
+    data.join("import")
+}
+
 pub fn sessions(data: &Path) -> PathBuf {
     data.join("sessions.snap")
 }

@@ -191,7 +191,7 @@ impl Plan {
         for step in self.steps.iter().filter(|step| step.is_change()) {
             let Some(Written { file, sql }) = written.get(step.statement) else { continue };
             let sent = match step.kind.as_str() {
-                "stream" => client.post("/sql", &json!({ "query": sql })),
+                "stream" | "table" => client.post("/sql", &json!({ "query": sql })),
                 _ => client.post("/pipelines", &json!({ "sql": sql, "replace": true })),
             };
             sent.with_context(|| format!("{} `{}` of `{}`", step.kind, step.name, file.display()))?;

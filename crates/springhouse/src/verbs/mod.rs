@@ -17,6 +17,7 @@ pub mod sql;
 pub mod status;
 mod steps;
 pub mod stream;
+pub mod table;
 mod tap;
 pub mod token;
 
@@ -33,6 +34,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<()> {
         Verb::Device(args) => device::carry_out(args),
         Verb::Stream(args) => stream::carry_out(args),
         Verb::Schema(args) => schema::carry_out(args),
+        Verb::Table(args) => table::carry_out(args),
         Verb::Pipeline(args) => pipeline::carry_out(args),
         Verb::Quarantine(args) => quarantine::carry_out(args),
         Verb::Token(args) => token::carry_out(args),

@@ -56,6 +56,8 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let results_on_stdout = to.iter().any(|(_, target)| *target == Target::Stdout);
     let options = RunOptions {
         sql,
+        // Tables are found from where the statements are.
+        base: args.sql.parent().map(Path::to_owned).unwrap_or_default(),
         from: args.from,
         to,
         quarantine: args.quarantine.clone(),
@@ -66,7 +68,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let ran = files::run(&options);
     spinner.finish_and_clear();
     let stats = ran.map_err(|failure| match failure {
-        RunFailure::Statement(_) | RunFailure::Options(_) => {
+        RunFailure::Statement(_) | RunFailure::Options(_) | RunFailure::Table(_) => {
             anyhow::Error::from(Failure::Usage(format!("`{}`: {failure}", args.sql.display())))
         }
         other => other.into(),
