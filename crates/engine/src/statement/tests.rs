@@ -146,9 +146,17 @@ fn within_becomes_the_last_word_of_its_pattern_at_the_same_place() {
     check("SELECT within FROM pattern", "SELECT within FROM pattern");
 }
 
+/// The beginning of what is said of each statement.
+fn refuses(cases: &[(&str, &str)]) {
+    for (sql, expected) in cases {
+        let error = error(sql);
+        assert!(error.contains(expected), "{sql}\n  got      {error}\n  expected {expected}");
+    }
+}
+
 #[test]
 fn errors_name_the_place_what_was_expected_and_a_way_on() {
-    let cases = [
+    refuses(&[
         (
             "CREATE STREAM s (\n  a WIBBLE)",
             "line 2, column 5: expected a type, found `WIBBLE`; hint: BOOLEAN",
@@ -157,6 +165,45 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "CREATE PIPELINE p AS SELECT 1",
             "line 1, column 19: expected INTO, found `AS`; hint: CREATE PIPELINE",
         ),
+        ("DELETE FROM s", "line 1, column 1: expected a statement, found `DELETE`; hint: streams are filled"),
+        ("CREATE STREAM S-1 (a INT)", "line 1, column 16: expected `(` and the columns, found `-`"),
+        (
+            "CREATE STREAM \"Sé\" (a INT)",
+            "line 1, column 15: expected the stream's name, found `Sé`; hint: stream name",
+        ),
+        (
+            "CREATE STREAM s (a DOUBLE UNIT W)",
+            "line 1, column 32: expected a quoted unit such as 'W', found `W`",
+        ),
+        ("CREATE STREAM s (a DOUBLE UNIT '')", "line 1, column 32: expected a unit of 1 to 32 characters"),
+        ("CREATE STREAM s (ts BIGINT)", "line 1, column 18: expected `ts TIMESTAMP`"),
+        ("CREATE STREAM s (_id TEXT)", "line 1, column 18: expected a column's name, found `_id`"),
+        (
+            "CREATE STREAM s (\"\" INT)",
+            "line 1, column 18: expected a name of 1 to 128 bytes without control characters, found \"\"",
+        ),
+        ("CREATE STREAM s (a INT, a INT)", "line 1, column 25: expected another column, found `a` again"),
+        ("CREATE STREAM s (WATERMARK FOR t AS t)", "line 1, column 32: expected `ts`, found `t`"),
+        (
+            "CREATE STREAM s (WATERMARK FOR ts AS ts - INTERVAL '1' MONTH)",
+            "line 1, column 52: expected a length",
+        ),
+        (
+            "CREATE STREAM s (WATERMARK FOR ts AS ts IDLE SOON)",
+            "line 1, column 46: expected AFTER or NEVER, found `SOON`; hint: IDLE AFTER INTERVAL",
+        ),
+        ("CREATE STREAM s (a INT", "line 1, column 23: expected `,` or `)`, found the end of the text"),
+        ("CREATE ALERT a SEVERITY mild AS SELECT 1", "line 1, column 25: expected info, warning or critical"),
+        ("SELECT 'abc", "line 1, column 8: expected SQL, found what cannot be read"),
+        ("SHOW streams streams", "line 1, column 14: expected `;` or the end, found `streams`"),
+        ("SELECT (1", "expected `)`, found the end of the text; hint: a parenthesis is not closed"),
+        ("CREATE PIPELINE p INTO q AS DROP", "line 1, column 29: expected SELECT, found `DROP`"),
+    ]);
+}
+
+#[test]
+fn errors_of_alerts_name_what_is_missing() {
+    refuses(&[
         (
             "CREATE ALERT a KEY device AS SELECT 1",
             "line 1, column 20: expected `(` and the columns that tell",
@@ -176,6 +223,12 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "expected a length of time, found none",
         ),
         ("CREATE ALERT a RESOLVE WHEN x", "line 1, column 30: expected AS, found the end"),
+    ]);
+}
+
+#[test]
+fn errors_of_tables_name_the_column() {
+    refuses(&[
         (
             "CREATE TABLE t (a INT)",
             "line 1, column 23: expected PRIMARY KEY (…) among the columns, found the end of the text",
@@ -212,44 +265,7 @@ fn errors_name_the_place_what_was_expected_and_a_way_on() {
             "CREATE TABLE t (a INT, PRIMARY KEY (a)) FROM 'a.csv' REFRESH EVERY INTERVAL '1' SECOND",
             "line 1, column 68: expected 10 seconds or more, found less",
         ),
-        ("DELETE FROM s", "line 1, column 1: expected a statement, found `DELETE`; hint: streams are filled"),
-        ("CREATE STREAM S-1 (a INT)", "line 1, column 16: expected `(` and the columns, found `-`"),
-        (
-            "CREATE STREAM \"Sé\" (a INT)",
-            "line 1, column 15: expected the stream's name, found `Sé`; hint: stream name",
-        ),
-        (
-            "CREATE STREAM s (a DOUBLE UNIT W)",
-            "line 1, column 32: expected a quoted unit such as 'W', found `W`",
-        ),
-        ("CREATE STREAM s (a DOUBLE UNIT '')", "line 1, column 32: expected a unit of 1 to 32 characters"),
-        ("CREATE STREAM s (ts BIGINT)", "line 1, column 18: expected `ts TIMESTAMP`"),
-        ("CREATE STREAM s (_id TEXT)", "line 1, column 18: expected a column's name, found `_id`"),
-        (
-            "CREATE STREAM s (\"\" INT)",
-            "line 1, column 18: expected a name of 1 to 128 bytes without control characters, found \"\"",
-        ),
-        ("CREATE STREAM s (a INT, a INT)", "line 1, column 25: expected another column, found `a` again"),
-        ("CREATE STREAM s (WATERMARK FOR t AS t)", "line 1, column 32: expected `ts`, found `t`"),
-        (
-            "CREATE STREAM s (WATERMARK FOR ts AS ts - INTERVAL '1' MONTH)",
-            "line 1, column 52: expected a length",
-        ),
-        (
-            "CREATE STREAM s (WATERMARK FOR ts AS ts IDLE SOON)",
-            "line 1, column 46: expected AFTER or NEVER, found `SOON`; hint: IDLE AFTER INTERVAL",
-        ),
-        ("CREATE STREAM s (a INT", "line 1, column 23: expected `,` or `)`, found the end of the text"),
-        ("CREATE ALERT a SEVERITY mild AS SELECT 1", "line 1, column 25: expected info, warning or critical"),
-        ("SELECT 'abc", "line 1, column 8: expected SQL, found what cannot be read"),
-        ("SHOW streams streams", "line 1, column 14: expected `;` or the end, found `streams`"),
-        ("SELECT (1", "expected `)`, found the end of the text; hint: a parenthesis is not closed"),
-        ("CREATE PIPELINE p INTO q AS DROP", "line 1, column 29: expected SELECT, found `DROP`"),
-    ];
-    for (sql, expected) in cases {
-        let error = error(sql);
-        assert!(error.contains(expected), "{sql}\n  got      {error}\n  expected {expected}");
-    }
+    ]);
 }
 
 #[test]

@@ -67,16 +67,12 @@ impl Hub {
         let engine = engine.await?;
         engine.tables().ask(Arc::new(lake.clone()));
         let _ = tables.set(engine.tables().clone());
-        let anonymous = settings.mqtt.anonymous.iter();
-        let anonymous = anonymous.map(|listener| Ok((listener.name.clone(), topics(&listener.topics)?)));
-        let anonymous = anonymous.collect::<anyhow::Result<_>>()?;
-        let door = HubDoor::new(Arc::clone(&meta), ingest.clone(), anonymous);
+        let door = open_door(&settings, &meta, &ingest)?;
         let gateway = Gateway::open(Arc::new(door), Arc::clone(&log), gateway_options(&settings)).await?;
 
         let needs_tls = listeners.mqtts.is_some() || listeners.https.is_some();
-        let tls = needs_tls
-            .then(|| tls::load(&settings.tls, &paths::tls(&settings.data), names(&settings)))
-            .transpose()?;
+        let load_tls = || tls::load(&settings.tls, &paths::tls(&settings.data), names(&settings));
+        let tls = needs_tls.then(load_tls).transpose()?;
         let addresses = listeners.addresses();
         let (ending, shutdown) = watch::channel(false);
         let parts = Parts {
@@ -115,6 +111,14 @@ impl Hub {
             _directory: directory,
         })
     }
+}
+
+/// What those may who come without a token is known before anybody comes.
+fn open_door(settings: &Settings, meta: &Arc<dyn Meta>, ingest: &Ingest) -> anyhow::Result<HubDoor> {
+    let anonymous = settings.mqtt.anonymous.iter();
+    let anonymous = anonymous.map(|listener| Ok((listener.name.clone(), topics(&listener.topics)?)));
+    let anonymous = anonymous.collect::<anyhow::Result<_>>()?;
+    Ok(HubDoor::new(Arc::clone(meta), ingest.clone(), anonymous))
 }
 
 /// Readings without a time of their own get the hub's.
