@@ -1,7 +1,7 @@
 //! What a pipeline would have written over a span of history, row by row as it is found.
 //!
 //! Each line says what it is: `{"row": {…}}` is a row of the pipeline's stream, `{"late": {…}}` one of its stream of late
-//! rows, and the last line is `{"end": {…}}`, or `{"error": "…"}` with the reason for which there is no more.
+//! rows, `{"broken": {…}}` a row that an expression has no value for, and the last line is `{"end": {…}}`, or `{"error": "…"}` with the reason for which there is no more.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, stream};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use springhouse_engine::BacktestOf;
+use springhouse_ingest::row_as_json;
 use springhouse_lake::{Backtest, BacktestPart, BacktestRequest, LakeError};
 use springhouse_model::{ErrorClass, NameError, StreamName};
 use utoipa::ToSchema;
@@ -85,11 +86,12 @@ struct Lines {
     late_keys: Vec<Vec<u8>>,
     rows: u64,
     late: u64,
+    broken: u64,
 }
 
 fn lines(backtest: Backtest) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
     let (row_keys, late_keys) = (json_keys(&backtest.schema), json_keys(&backtest.late_schema));
-    let lines = Lines { backtest, row_keys, late_keys, rows: 0, late: 0 };
+    let lines = Lines { backtest, row_keys, late_keys, rows: 0, late: 0, broken: 0 };
     stream::unfold(Some(lines), |lines| async move {
         let mut lines = lines?;
         let part = match lines.backtest.next().await {
@@ -110,8 +112,15 @@ impl Lines {
             BacktestPart::Rows(batch) => ("row", &self.row_keys, batch),
             BacktestPart::Late(batch) => ("late", &self.late_keys, batch),
             BacktestPart::End { scanned } => {
-                let end = json!({ "end": { "rows": self.rows, "late": self.late, "scanned": scanned } });
-                return Ok(format!("{end}\n").into());
+                let Lines { rows, late, broken, .. } = self;
+                let end = json!({ "rows": rows, "late": late, "broken": broken, "scanned": scanned });
+                return Ok(format!("{}\n", json!({ "end": end })).into());
+            }
+            BacktestPart::Broken(broken) => {
+                self.broken += 1;
+                let row = row_as_json(&broken.row, 0);
+                let row: Value = serde_json::from_slice(&row).unwrap_or_default();
+                return Ok(format!("{}\n", json!({ "broken": { "why": broken.why, "row": row } })).into());
             }
         };
         let rows = Rows::new(batch)?;

@@ -48,6 +48,8 @@ pub(crate) struct StatusView {
     rows_out: u64,
     /// Rows that came after their window was closed; they are in the stream `<name>.late`.
     late: u64,
+    /// Rows that an expression has no value for; they are in quarantine with the reason `not_computed`.
+    broken: u64,
     /// Rows per second over the last seconds.
     rate_in: f64,
     /// Records of the log that it has not read.
@@ -71,6 +73,7 @@ impl From<PipelineStatus> for StatusView {
             rows_in: status.rows_in,
             rows_out: status.rows_out,
             late: status.late,
+            broken: status.broken,
             rate_in: status.rate_in,
             lag_records: status.lag_records,
             lag_ms: status.lag_us as f64 / 1_000.0,

@@ -52,6 +52,12 @@ pub(crate) struct PreviewView {
     scanned: u64,
     /// Rows that would have come too late.
     late: u64,
+    /// Rows that an expression has no value for; a pipeline puts them into quarantine.
+    broken: u64,
+    /// What it says of the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "division by zero; hint: divide by nullif(x, 0), which gives null instead")]
+    why_broken: Option<String>,
     took_ms: f64,
     /// From the streams that it reads to its last columns; only when asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,6 +83,8 @@ pub(crate) async fn run(
         rows: raw_rows(&preview.batches, limit)?,
         scanned: preview.scanned,
         late: preview.late,
+        broken: preview.broken,
+        why_broken: preview.why_broken,
         took_ms: took_ms(started),
         steps: step_views(preview.steps)?,
     }))

@@ -9,9 +9,16 @@ use crate::TimeOver;
 /// A fault in the rows' way through the operators.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// An expression has no value for some row: division by zero, a text that is no number.
+    /// Something has no value after rows have been taken in: an aggregate of them, most of all.
     #[error("cannot evaluate the query: {}", message(.0))]
     Evaluate(DataFusionError),
+    /// An expression has no value for one of the rows: division by zero, a text that is no number. The operator has not taken in
+    /// any of the rows that it was given with it, so that they can be given again without it.
+    #[error("cannot evaluate the query: {}", message(.0))]
+    Row(DataFusionError),
+    /// So many rows after each other cannot be what the statement is meant for.
+    #[error("cannot evaluate the query for any of the last {rows} rows; the last one: {why}")]
+    NoRow { rows: u64, why: String },
     #[error("cannot build a batch: {0}")]
     Batch(ArrowError),
     #[error(
@@ -29,7 +36,8 @@ pub enum RunError {
     State { what: &'static str },
 }
 
-fn message(error: &DataFusionError) -> String {
+/// What is wrong with it, for a person.
+pub(crate) fn message(error: &DataFusionError) -> String {
     match error.find_root() {
         DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::DivideByZero) => {
             "division by zero; hint: divide by nullif(x, 0), which gives null instead".to_owned()
@@ -41,18 +49,17 @@ fn message(error: &DataFusionError) -> String {
 impl RunError {
     /// The computation was given up because it took too long.
     pub fn time_over(&self) -> Option<TimeOver> {
-        let RunError::Evaluate(error) = self else { return None };
-        match error.find_root() {
-            DataFusionError::External(source) => source.downcast_ref::<TimeOver>().copied(),
-            _ => None,
-        }
+        let (RunError::Evaluate(error) | RunError::Row(error)) = self else { return None };
+        TimeOver::of(error)
     }
 
     pub fn class(&self) -> ErrorClass {
         match self {
-            RunError::Evaluate(_) | RunError::TooManyPairs { .. } | RunError::Pattern { .. } => {
-                ErrorClass::User
-            }
+            RunError::Evaluate(_)
+            | RunError::Row(_)
+            | RunError::NoRow { .. }
+            | RunError::TooManyPairs { .. }
+            | RunError::Pattern { .. } => ErrorClass::User,
             RunError::Batch(_) => ErrorClass::Internal,
             RunError::State { .. } => ErrorClass::Environment,
         }

@@ -37,7 +37,7 @@ pub use hub::{
     PipelineStatus, Preview, PreviewWish, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState,
     Sample, StateChange, Streams, TableOptions, TableStatus, Tables, Tap,
 };
-pub use pipeline::{Emitted, Pipeline};
+pub use pipeline::{Broken, Emitted, Pipeline};
 pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_aggregates};
 pub use probe::SeenStep;
 pub use threads::{Interrupted, Task, Threads};

@@ -10,21 +10,24 @@
 //! stream ─▶ station ────────────┘
 //! ```
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
-
+use datafusion::common::DataFusionError;
 use parking_lot::Mutex;
 
 use crate::RunError;
-use crate::operators::{self, Chunk, Lineage, Operator, Outbox};
+use crate::operators::{self, BrokenRow, Chunk, Lineage, Operator, Outbox};
 use crate::plan::{Edge, Plan, Port};
 use crate::probe::Probe;
 use crate::tables::TableRows;
 
 /// No row has been seen.
 const NO_TIME: i64 = i64::MIN;
+/// When so many rows after each other cannot be dealt with, the statement is what is wrong.
+const BROKEN_RUN_MAX: u64 = 10_000;
 
 /// What came out of a pipeline.
 #[derive(Debug, Default)]
@@ -33,6 +36,21 @@ pub struct Emitted {
     pub rows: Vec<RecordBatch>,
     /// Late rows, in the order of the input.
     pub late: Vec<RecordBatch>,
+    /// Rows that an expression has no value for. The others went their way.
+    pub broken: Vec<Broken>,
+}
+
+/// A row that a pipeline could not deal with.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// What the expression says of it.
+    pub why: String,
+    /// The row alone: that of the source, or what steps have made of several of them.
+    pub row: RecordBatch,
+    /// Which of the plan's sources it is of, and which row of the batch; `None` for what steps have made.
+    pub source: Option<(usize, u32)>,
+    /// Its event time, in microseconds.
+    pub time: i64,
 }
 
 /// All that a pipeline needs to go on later.
@@ -55,6 +73,11 @@ pub struct Pipeline {
     rows_in: u64,
     rows_out: u64,
     late: u64,
+    broken: u64,
+    /// How many of them came after each other, with no other row between.
+    broken_run: u64,
+    /// Rows of the batch at hand that are put aside: several steps may look at one, or one step for each of its windows.
+    put_aside: HashSet<(usize, u32)>,
 }
 
 impl Pipeline {
@@ -70,6 +93,9 @@ impl Pipeline {
             rows_in: 0,
             rows_out: 0,
             late: 0,
+            broken: 0,
+            broken_run: 0,
+            put_aside: HashSet::new(),
         }
     }
 
@@ -87,17 +113,53 @@ impl Pipeline {
         let Some(times) = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() else {
             return Err(RunError::State { what: "the first column of a batch is not `ts`" });
         };
-        let lineage = self.plan.judges_lateness.then(|| self.lineage(source, times.values(), batch));
+        // Who looks at the steps should see each row once.
+        let is_traced = self.plan.judges_lateness || !self.probes.is_empty();
+        let lineage = is_traced.then(|| self.lineage(source, times.values(), batch));
+        if let Err(error) = self.spread(source, batch, times, lineage, &mut emitted) {
+            // Without state nothing has happened: once more, so that what is broken is the source's row.
+            let (RunError::Row(_), false) = (&error, is_traced) else { return Err(error) };
+            self.rows_out -= emitted.rows.iter().map(|rows| rows.num_rows() as u64).sum::<u64>();
+            emitted = Emitted::default();
+            let lineage = self.lineage(source, times.values(), batch);
+            self.spread(source, batch, times, Some(lineage), &mut emitted)?;
+        }
         let max = times.values().iter().copied().max().unwrap_or(NO_TIME);
         self.event_times[source] = self.event_times[source].max(max);
+        self.advance(self.told(), &mut emitted)?;
+        self.count_broken(batch.num_rows(), &emitted)?;
+        Ok(emitted)
+    }
+
+    /// Gives a batch to all that read its source.
+    fn spread(
+        &mut self,
+        source: usize,
+        batch: &RecordBatch,
+        times: &TimestampMicrosecondArray,
+        lineage: Option<Lineage>,
+        emitted: &mut Emitted,
+    ) -> Result<(), RunError> {
+        self.put_aside.clear();
         let plan = Arc::clone(&self.plan);
         for (number, scan) in plan.scans.iter().enumerate().filter(|(_, scan)| scan.source == source) {
             self.pass(Edge::Scan(number), batch);
             let chunk = Chunk { batch: batch.clone(), times: times.clone(), lineage: lineage.clone() };
-            self.give(scan.to, chunk, &mut emitted)?;
+            self.give(scan.to, chunk, emitted)?;
         }
-        self.advance(self.told(), &mut emitted)?;
-        Ok(emitted)
+        Ok(())
+    }
+
+    /// Counts the broken rows of a batch, which are an error when there are no others for long.
+    fn count_broken(&mut self, rows: usize, emitted: &Emitted) -> Result<(), RunError> {
+        let broken = emitted.broken.len();
+        self.broken_run = if broken < rows { 0 } else { self.broken_run + broken as u64 };
+        match emitted.broken.last() {
+            Some(last) if self.broken_run >= BROKEN_RUN_MAX => {
+                Err(RunError::NoRow { rows: self.broken_run, why: last.why.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What operators are told of time stays at `told` until this is called again: rows are taken in, and nothing is given that
@@ -185,6 +247,11 @@ impl Pipeline {
         self.late
     }
 
+    /// Rows that it could not deal with.
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
     /// Memory held by the operators.
     pub fn state_bytes(&self) -> usize {
         self.operators.iter().map(|operator| operator.state_bytes()).sum()
@@ -233,18 +300,25 @@ impl Pipeline {
         let others = (0..self.event_times.len()).filter(|other| *other != source);
         let others = others.map(|other| self.watermark_of(other)).min().unwrap_or(i64::MAX);
         let delay = self.plan.sources[source].watermark_delay_us;
+        let told = |max: i64| {
+            let told = behind(behind(max, delay).min(others), self.plan.allowed_lateness_us);
+            told.min(self.told_max)
+        };
         let mut max = self.event_times[source];
-        let watermarks = times.iter().map(|ts| {
-            let before = behind(behind(max, delay).min(others), self.plan.allowed_lateness_us);
-            let before = before.min(self.told_max);
+        let mut watermarks = Vec::with_capacity(times.len() + 1);
+        watermarks.push(told(max));
+        for ts in times {
             max = max.max(*ts);
-            before
-        });
+            watermarks.push(told(max));
+        }
+        let after = self.plan.gives_early().then(|| Arc::from(&watermarks[1..]));
+        watermarks.truncate(times.len());
         Lineage {
-            watermarks: Int64Array::from(watermarks.collect::<Vec<i64>>()),
+            watermarks: Int64Array::from(watermarks),
             rows: UInt32Array::from_iter_values(0..times.len() as u32),
             rows_of: source,
             source: batch.clone(),
+            after,
         }
     }
 
@@ -256,8 +330,45 @@ impl Pipeline {
             return Ok(());
         };
         let mut out = Outbox::default();
-        self.operators[port.station].on_batch(port.side, chunk, &mut out)?;
-        self.hand_on(port.station, out, emitted)
+        match self.operators[port.station].on_batch(port.side, chunk.clone(), &mut out) {
+            Ok(()) => self.hand_on(port.station, out, emitted),
+            Err(RunError::Row(error)) if chunk.lineage.is_some() || self.plan.judges_lateness => {
+                self.give_parts(port, chunk, &error, emitted)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rows that a station cannot take all together: by halves, down to those that it cannot take alone.
+    fn give_parts(
+        &mut self,
+        port: Port,
+        chunk: Chunk,
+        error: &DataFusionError,
+        emitted: &mut Emitted,
+    ) -> Result<(), RunError> {
+        let rows = chunk.batch.num_rows();
+        if rows <= 1 {
+            self.put_aside(BrokenRow::of(chunk, error), emitted);
+            return Ok(());
+        }
+        let half = rows / 2;
+        self.give(Some(port), chunk.slice(0, half), emitted)?;
+        self.give(Some(port), chunk.slice(half, rows - half), emitted)
+    }
+
+    /// Each row of the source once.
+    fn put_aside(&mut self, broken: BrokenRow, emitted: &mut Emitted) {
+        let BrokenRow { why, row, time, lineage } = broken;
+        let source = lineage.as_ref().and_then(Lineage::source_row);
+        let row = match (&lineage, source) {
+            (Some(lineage), Some((_, row))) => lineage.source.slice(row as usize, 1),
+            _ => row,
+        };
+        if source.is_none_or(|source| self.put_aside.insert(source)) {
+            self.broken += 1;
+            emitted.broken.push(Broken { why, row, source, time });
+        }
     }
 
     fn hand_on(&mut self, from: usize, out: Outbox, emitted: &mut Emitted) -> Result<(), RunError> {
@@ -265,6 +376,7 @@ impl Pipeline {
             self.late += late.rows.num_rows() as u64;
             emitted.late.push(self.plan.output.shape_late(&late)?);
         }
+        out.broken.into_iter().for_each(|broken| self.put_aside(broken, emitted));
         let to = self.plan.stations[from].to;
         for chunk in out.chunks {
             self.pass(Edge::Station(from), &chunk.batch);

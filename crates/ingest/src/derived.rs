@@ -1,21 +1,60 @@
-//! Rows that a pipeline computed: checked against their stream's schema, then durable at once.
+//! Rows that a pipeline computed: checked against their stream's schema, then durable at once. And rows that it could not
+//! compute with.
 
 use arrow::array::{Array, BooleanArray, StringArray, cast::AsArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use bytestring::ByteString;
+use serde_json::Value;
 use springhouse_log::{Append, Offset, Producer};
-use springhouse_model::{Partition, StreamKey, Timestamp};
-use springhouse_schema::{DEVICE_COLUMN, Reason, Rejection, Schema, adapt};
+use springhouse_model::{Partition, StreamKey, StreamName, TenantId, Timestamp};
+use springhouse_schema::{DEVICE_COLUMN, Reason, Rejection, SITE_COLUMN, Schema, adapt};
 
 use crate::quarantine::{self, Held};
 use crate::spans::{by_partition, without_rows};
 use crate::{Ingest, IngestError};
 
+/// A row that a pipeline could not deal with.
+#[derive(Clone, Debug)]
+pub struct PutAside {
+    /// The stream that misses what would have come of it.
+    pub into: StreamName,
+    /// Why, by which version, and where the row comes from.
+    pub detail: String,
+    /// The row alone.
+    pub row: RecordBatch,
+}
+
 impl Ingest {
+    /// Puts rows into quarantine that a pipeline could not deal with; durable when it returns. `producer.seq` is the number of
+    /// the first of these.
+    pub async fn put_aside(
+        &self,
+        tenant: &TenantId,
+        rows: &[PutAside],
+        producer: Producer,
+    ) -> Result<Offset, IngestError> {
+        let shared = &self.shared;
+        shared.check_open()?;
+        let received = shared.clock.now();
+        let held = rows.iter().map(|PutAside { into, detail, row }| Held {
+            device: text_of(row, DEVICE_COLUMN).map(Into::into),
+            site: text_of(row, SITE_COLUMN).map(Into::into),
+            stream: Some(into.clone()),
+            topic: ByteString::from(format!("$pipeline/{into}")),
+            rejection: Rejection::new(Reason::NotComputed, detail.clone()),
+            payload: row_as_json(row, 0).into(),
+            received,
+            id: None,
+        });
+        let mut append = self.held(tenant, &held.collect::<Vec<_>>())?;
+        append.producer = Some(producer);
+        Ok(shared.log.append(vec![append]).await?)
+    }
+
     /// Appends rows of a derived stream; durable when it returns. `producer.seq` is the number of the first of these
     /// rows. Rows that lack what the schema requires go to quarantine, and count as written for the producer.
     pub async fn append_derived(
@@ -57,10 +96,7 @@ impl Ingest {
     }
 
     fn held_rows(&self, key: &StreamKey, bad: &RecordBatch) -> Result<Append, IngestError> {
-        let shared = &self.shared;
-        let no_quarantine = || IngestError::NoStream { stream: key.clone() };
-        let stream = shared.registry.quarantine(&key.tenant).ok_or_else(no_quarantine)?;
-        let received = shared.clock.now();
+        let received = self.shared.clock.now();
         let devices = bad.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>());
         let held: Vec<_> = (0..bad.num_rows())
             .map(|row| Held {
@@ -69,14 +105,23 @@ impl Ingest {
                 stream: Some(key.name.clone()),
                 topic: ByteString::from(format!("$pipeline/{}", key.name)),
                 rejection: Rejection::new(Reason::MissingField, "a pipeline left a required column empty"),
-                payload: describe(bad, row).into(),
+                payload: row_as_json(bad, row).into(),
                 received,
                 id: None,
             })
             .collect();
+        self.held(&key.tenant, &held)
+    }
+
+    /// A record for the quarantine of a tenant.
+    fn held(&self, tenant: &TenantId, held: &[Held]) -> Result<Append, IngestError> {
+        let shared = &self.shared;
+        let name = || StreamKey::new(tenant.clone(), quarantine::name());
+        let no_quarantine = || IngestError::NoStream { stream: name() };
+        let stream = shared.registry.quarantine(tenant).ok_or_else(no_quarantine)?;
         held.iter().for_each(|held| shared.numbers.quarantined(held.rejection.reason));
         let encode = |error: Box<dyn std::error::Error + Send + Sync>| IngestError::Encode(error);
-        let (batch, partitions) = quarantine::batch(&held).map_err(|error| encode(error.into()))?;
+        let (batch, partitions) = quarantine::batch(held).map_err(|error| encode(error.into()))?;
         let (batch, spans) = by_partition(batch, &partitions).map_err(|error| encode(error.into()))?;
         Append::readings(stream.id, quarantine::schema().version, spans, batch)
             .map_err(|error| encode(error.into()))
@@ -110,19 +155,29 @@ fn partitions_of(batch: &RecordBatch) -> Vec<u8> {
     }
 }
 
-/// A derived row as JSON, for a person to look at.
-fn describe(batch: &RecordBatch, row: usize) -> Vec<u8> {
+/// The text of a column in the first row.
+fn text_of<'a>(batch: &'a RecordBatch, column: &str) -> Option<&'a str> {
+    let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
+    (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
+}
+
+/// A row as JSON, for a person to look at. What is null is left out.
+pub fn row_as_json(batch: &RecordBatch, row: usize) -> Vec<u8> {
     let schema = batch.schema();
     let values = schema.fields().iter().zip(batch.columns()).filter(|(_, column)| column.is_valid(row));
     let object: serde_json::Map<_, _> = values
         .map(|(field, column)| {
-            let text = match column.as_primitive_opt::<TimestampMicrosecondType>() {
-                Some(times) => Timestamp(times.value(row)).to_string(),
-                None => array_value_to_string(column, row).unwrap_or_default(),
+            let value = match column.as_primitive_opt::<TimestampMicrosecondType>() {
+                Some(times) => Value::String(Timestamp(times.value(row)).to_string()),
+                None => {
+                    let text = array_value_to_string(column, row).unwrap_or_default();
+                    let is_word = column.data_type().is_numeric() || *column.data_type() == DataType::Boolean;
+                    let value = is_word.then(|| serde_json::from_str(&text).ok()).flatten();
+                    value.unwrap_or(Value::String(text))
+                }
             };
-            let value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
             (field.name().clone(), value)
         })
         .collect();
-    serde_json::Value::Object(object).to_string().into_bytes()
+    Value::Object(object).to_string().into_bytes()
 }

@@ -114,7 +114,7 @@ pub(crate) fn payload(text: Option<&str>, base64: Option<&str>) -> Vec<u8> {
 }
 
 #[allow(clippy::expect_used, reason = "a constant name, checked by a test")]
-fn name() -> StreamName {
+pub(crate) fn name() -> StreamName {
     QUARANTINE_STREAM.parse().expect("the name of the quarantine is a stream name")
 }
 

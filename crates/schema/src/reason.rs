@@ -49,6 +49,7 @@ reasons! {
     StreamRefused "stream_refused" "the stream has been refused"
     DeviceRefused "device_refused" "the device has been refused"
     NotWritable "not_writable" "the stream is written by a pipeline, not by devices"
+    NotComputed "not_computed" "a pipeline has an expression without a value for this row"
 }
 
 impl fmt::Display for Reason {

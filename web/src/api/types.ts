@@ -162,6 +162,8 @@ export interface StatementResult {
 export interface Preview extends Table {
   scanned: number;
   late: number;
+  broken: number;
+  why_broken?: string;
   took_ms: number;
   steps?: Step[];
 }
@@ -216,6 +218,8 @@ export interface PipelineStatus {
   rows_in: number;
   rows_out: number;
   late: number;
+  /** Rows that an expression has no value for; they are in quarantine. */
+  broken: number;
   /** Rows a second over the last seconds. */
   rate_in: number;
   lag_records: number;

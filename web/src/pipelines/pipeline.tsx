@@ -80,6 +80,7 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
     ["Rows in", count(pipeline.rows_in)],
     ["Rows out", count(pipeline.rows_out)],
     ["Late", <Late key="late" pipeline={pipeline} />],
+    ["Quarantined", <Broken key="broken" pipeline={pipeline} />],
     ["State held", bytes(pipeline.state_bytes)],
     ["Computed for", duration(pipeline.busy_seconds * 1000)],
   ];
@@ -103,6 +104,15 @@ function Late({ pipeline }: { pipeline: Pipeline }) {
   return (
     <Link to="/explore" search={{ q: `SELECT * FROM ${tableName(late)} ORDER BY ts DESC LIMIT 100` }} className="text-warn hover:underline">
       {count(pipeline.late)}
+    </Link>
+  );
+}
+
+function Broken({ pipeline }: { pipeline: Pipeline }) {
+  if (pipeline.broken === 0) return "0";
+  return (
+    <Link to="/quarantine" search={{ stream: pipeline.into, reason: "not_computed" }} className="text-warn hover:underline">
+      {count(pipeline.broken)}
     </Link>
   );
 }

@@ -38,6 +38,7 @@ export function PreviewPanel({ preview, minutes, isAlert }: Props) {
     isAlert ? `would have fired ${plural(result.rows.length, "time")}` : plural(result.rows.length, "row"),
     `${plural(result.scanned, "reading")} read`,
     ...(result.late > 0 ? [`${result.late} late`] : []),
+    ...(result.broken > 0 ? [`${result.broken} without a value`] : []),
     duration(result.took_ms),
   ];
   return (
@@ -50,6 +51,11 @@ export function PreviewPanel({ preview, minutes, isAlert }: Props) {
           </span>
         }
       >
+        {result.why_broken && (
+          <p className="border-b border-line px-4 py-2 text-[13px] text-warn">
+            {plural(result.broken, "row")} would go to quarantine: {result.why_broken}
+          </p>
+        )}
         {result.rows.length === 0 ? (
           <p className="px-4 py-8 text-center text-[13px] text-mute">
             {isAlert

@@ -151,8 +151,17 @@ async fn what_breaks_a_backtest_is_told() {
     ask(json!({ "statement": "SELECT watts FROM meter" })).await.problem(400, "invalid_sql");
     let turned = json!({ "name": "tens", "from": at(9.0), "to": at(9.0) });
     reader.post(BACKTEST, turned).await.problem(400, "invalid_query");
-    let broken = ask(json!({ "statement": "SELECT 1 / (power - power) AS x FROM meter" })).await;
-    let last: Value = serde_json::from_str(broken.text().lines().last().unwrap()).unwrap();
-    let error = last["error"].as_str().unwrap();
-    assert!(error.contains("division by zero; hint: divide by nullif"), "{error}");
+    // Rows without a value are told one by one, as those of a statement that has one for each.
+    let lines = async |sql: &str| -> Vec<Value> {
+        let answer = ask(json!({ "statement": sql })).await;
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = lines("SELECT power FROM meter").await.len() - 1;
+    let broken = lines("SELECT 1 / (power - power) AS x FROM meter").await;
+    let (end, rows) = broken.split_last().unwrap();
+    assert_eq!((&end["end"]["rows"], &end["end"]["broken"]), (&0.into(), &all.into()));
+    assert_eq!(rows.len(), all);
+    let why = rows[0]["broken"]["why"].as_str().unwrap();
+    assert!(why.starts_with("division by zero; hint: divide by nullif"), "{why}");
+    assert!(rows[0]["broken"]["row"]["power"].is_number());
 }

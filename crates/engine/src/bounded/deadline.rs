@@ -69,6 +69,16 @@ pub(super) fn check(options: &ConfigOptions) -> Result<()> {
     options.extensions.get::<Deadline>().map_or(Ok(()), |deadline| Ok(deadline.check()?))
 }
 
+impl TimeOver {
+    /// If that is what an error comes from.
+    pub(crate) fn of(error: &DataFusionError) -> Option<TimeOver> {
+        match error.find_root() {
+            DataFusionError::External(source) => source.downcast_ref::<TimeOver>().copied(),
+            _ => None,
+        }
+    }
+}
+
 impl From<TimeOver> for DataFusionError {
     fn from(over: TimeOver) -> DataFusionError {
         DataFusionError::External(Box::new(over))

@@ -34,7 +34,7 @@ pub struct RunOptions {
     pub from: Vec<(String, Source)>,
     /// Where rows go. Without a stream's name: those of the SELECT or, without one, of the last pipeline.
     pub to: Vec<(Option<String>, Target)>,
-    /// Lines that could not be read, as NDJSON with line number and reason.
+    /// Lines that could not be read and rows that an expression has no value for, as NDJSON with the reason.
     pub quarantine: Option<PathBuf>,
     /// The delay of the watermark of streams that are not declared, in microseconds.
     pub watermark_delay_us: Option<i64>,
@@ -61,6 +61,11 @@ pub struct RunStats {
     /// What was wrong with the first of them, and where it stands.
     #[serde(skip)]
     pub first_quarantined: Option<String>,
+    /// Rows that an expression has no value for.
+    pub broken: u64,
+    /// What it says of the first of them.
+    #[serde(skip)]
+    pub first_broken: Option<String>,
     /// Rows of the SELECT or the last pipeline.
     pub rows_out: u64,
     pub wall_seconds: f64,

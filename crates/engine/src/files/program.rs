@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use serde_json::json;
+use springhouse_ingest::row_as_json;
 use springhouse_meta::DEFAULT_WATERMARK_DELAY_US;
 use springhouse_model::StreamName;
 use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema, adapt};
@@ -15,7 +16,7 @@ use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schem
 use super::stations::{Into, Query, Station, open_targets, stations};
 use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
 use crate::statement::{self, Select, Statement};
-use crate::{Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
+use crate::{Broken, Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
 
 /// Lines that are looked at to find the schema of a stream that is not declared.
 const SAMPLE_LINES: usize = 1_000;
@@ -231,6 +232,9 @@ impl Program {
                 None => {}
             }
         }
+        for broken in &emitted.broken {
+            self.put_aside(into.as_ref().map(|into| &into.stream), broken)?;
+        }
         for batch in &emitted.late {
             if let Some(writer) = &mut self.stations[at].late_writer {
                 // All but the two system columns behind the properties.
@@ -242,6 +246,17 @@ impl Program {
             }
         }
         Ok(())
+    }
+}
+
+impl Program {
+    fn put_aside(&mut self, into: Option<&StreamName>, broken: &Broken) -> Result<(), RunFailure> {
+        self.stats.broken += 1;
+        self.stats.first_broken.get_or_insert_with(|| broken.why.clone());
+        match &mut self.quarantine {
+            Some(quarantine) => quarantine.write_row(into, broken),
+            None => Ok(()),
+        }
     }
 }
 
@@ -285,7 +300,7 @@ fn newlines(piece: &[u8]) -> u64 {
     piece.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-/// The lines that could not be read.
+/// The lines that could not be read, and rows that an expression has no value for.
 struct Quarantine {
     out: BufWriter<File>,
     path: std::path::PathBuf,
@@ -311,6 +326,17 @@ impl Quarantine {
             "reason": reason.code(),
             "detail": why.to_string(),
             "payload": String::from_utf8_lossy(payload),
+        });
+        writeln!(self.out, "{record}").map_err(io("write", &self.path))
+    }
+
+    fn write_row(&mut self, into: Option<&StreamName>, broken: &Broken) -> Result<(), RunFailure> {
+        let row = row_as_json(&broken.row, 0);
+        let record = json!({
+            "stream": into.map(StreamName::as_str),
+            "reason": Reason::NotComputed.code(),
+            "detail": broken.why,
+            "payload": String::from_utf8_lossy(&row),
         });
         writeln!(self.out, "{record}").map_err(io("write", &self.path))
     }

@@ -14,7 +14,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -194,7 +194,11 @@ impl Run {
                 self.matching.on_watermark(self.time, &mut out).and_then(|()| self.matching.end(&mut out))?;
             }
         }
-        Ok(Some((out.chunks, self)))
+        match out.broken.first() {
+            // A query tells what is wrong with a row, where a pipeline goes on without it.
+            Some(broken) => exec_err!("cannot evaluate the query: {}", broken.why),
+            None => Ok(Some((out.chunks, self))),
+        }
     }
 
     fn take(&mut self, batch: RecordBatch, out: &mut Outbox) -> Result<()> {
@@ -211,7 +215,7 @@ impl Run {
 impl From<RunError> for DataFusionError {
     fn from(error: RunError) -> DataFusionError {
         match error {
-            RunError::Evaluate(error) => error,
+            RunError::Evaluate(error) | RunError::Row(error) => error,
             other => DataFusionError::External(Box::new(other)),
         }
     }

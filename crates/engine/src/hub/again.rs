@@ -17,7 +17,7 @@ use springhouse_model::TenantId;
 
 use super::snapshot::Header;
 use super::task::{READ_BYTES, Rows};
-use super::{EngineError, Shared, Tables, silence};
+use super::{EngineError, Shared, Tables, feed};
 use crate::{Pipeline, Plan};
 
 /// No more of the log than this is read again: meanwhile rows wait.
@@ -92,19 +92,6 @@ fn take(
     if record.kind == Kind::Tables {
         return tables.announced(pipeline, record);
     }
-    let Some(at) = sources.iter().position(|source| source.id == record.stream) else { return Ok(()) };
-    match record.kind {
-        Kind::Readings => {
-            let schema = &pipeline.plan().sources[at].schema;
-            let batch = Rows::of(record).read_as(&sources[at], schema)?;
-            pipeline.push(at, &batch)?;
-        }
-        Kind::Marks => {
-            if let Some(event_time) = silence::marked(&record.payload) {
-                pipeline.advance_to(at, event_time)?;
-            }
-        }
-        Kind::Sessions | Kind::Tables => {}
-    }
+    feed::take(pipeline, sources, &mut Rows::of(record))?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::change::{Change, ChangeKind, StateChange};
 use super::draft::{Draft, kind_name};
 use super::snapshot::{Folder, Header, Snapshot};
 use super::targets::target_streams;
-use super::task::{Trail, late_producer, row_producer};
+use super::task::{Trail, broken_producer, late_producer, row_producer};
 use super::{EngineError, Outcome, Shared};
 use crate::Plan;
 
@@ -101,6 +101,7 @@ impl Shared {
             rows_in: 0,
             rows_out: numbers(row_producer(entry.id)),
             late: numbers(late_producer(entry.id)),
+            broken: numbers(broken_producer(entry.id)),
             fingerprints: Vec::new(),
             trail: Trail::default(),
         };

@@ -20,12 +20,13 @@ impl Shared {
         if let Some(status) = status.into_iter().find(|status| status.name == entry.name) {
             let watermark = status.watermark.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
             lines.push(format!(
-                "{}\twatermark {watermark}; {} bytes of state; {} rows in, {} out, {} late; computed for {:.3} s; {} records behind",
+                "{}\twatermark {watermark}; {} bytes of state; {} rows in, {} out, {} late, {} broken; computed for {:.3} s; {} records behind",
                 status.state.as_str(),
                 status.state_bytes,
                 status.rows_in,
                 status.rows_out,
                 status.late,
+                status.broken,
                 status.busy.as_secs_f64(),
                 status.lag_records,
             ));

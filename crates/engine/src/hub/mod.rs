@@ -13,6 +13,7 @@ mod episodes;
 mod error;
 mod execute;
 mod explain;
+mod feed;
 mod observe;
 mod preview;
 mod proposal;

@@ -19,6 +19,7 @@ impl PipelineStatus {
         rows("in").absolute(self.rows_in);
         rows("out").absolute(self.rows_out);
         counter!("springhouse_pipeline_late_total", "pipeline" => name()).absolute(self.late);
+        counter!("springhouse_pipeline_broken_total", "pipeline" => name()).absolute(self.broken);
         gauge!("springhouse_pipeline_lag_records", "pipeline" => name()).set(self.lag_records as f64);
         gauge!("springhouse_pipeline_state_bytes", "pipeline" => name()).set(self.state_bytes as f64);
         gauge!("springhouse_pipeline_busy_seconds", "pipeline" => name()).set(self.busy.as_secs_f64());

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use parking_lot::Mutex;
-use springhouse_log::{Kind, Reader};
+use springhouse_log::Reader;
 use springhouse_model::{Clock, SystemClock, TenantId, Timestamp};
 
+use super::feed::{self, Taken};
 use super::sample::Sample;
 use super::task::Rows;
-use super::{Engine, EngineError, Shared, silence};
+use super::{Engine, EngineError, Shared};
 use crate::probe::{LastRows, Probe, SeenStep};
 use crate::statement::{self, Select, Statement};
 use crate::{Emitted, Pipeline, Plan, PlanError, RunError};
@@ -33,6 +34,10 @@ pub struct Preview {
     pub scanned: u64,
     /// Rows that would have come too late.
     pub late: u64,
+    /// Rows that an expression has no value for.
+    pub broken: u64,
+    /// What it says of the first of them.
+    pub why_broken: Option<String>,
     /// What each step has handed on; empty unless asked for.
     pub steps: Vec<SeenStep>,
 }
@@ -115,20 +120,14 @@ impl Shared {
             }
             // One by one, and each given back before the next: what is decoded can be far larger than what was read.
             for record in records {
-                let Some(at) = sources.iter().position(|source| source.id == record.stream) else { continue };
                 if started.elapsed() >= TIME_MAX {
                     break;
                 }
-                let emitted = match (record.kind, silence::marked(&record.payload)) {
-                    (Kind::Readings, _) => {
-                        let schema = &plan.sources[at].schema;
-                        run.pipeline.push(at, &Rows::of(&record).read_as(&sources[at], schema)?)?
-                    }
-                    (Kind::Marks, Some(event_time)) => run.pipeline.advance_to(at, event_time)?,
-                    _ => continue,
-                };
-                run.keep(emitted);
-                tokio::task::yield_now().await;
+                let taken = feed::take(&mut run.pipeline, &sources, &mut Rows::of(&record))?;
+                if let Some(Taken { emitted, .. }) = taken {
+                    run.keep(emitted);
+                    tokio::task::yield_now().await;
+                }
             }
         }
         run.end()
@@ -139,6 +138,7 @@ impl Shared {
 struct Run {
     pipeline: Pipeline,
     last: LastRows,
+    why_broken: Option<String>,
     probe: Option<Arc<Mutex<Probe>>>,
 }
 
@@ -147,11 +147,13 @@ impl Run {
         let mut pipeline = plan.start();
         let probe = steps.then(|| Arc::new(Mutex::new(Probe::new(plan, limit.min(STEP_ROWS_MAX)))));
         pipeline.look(probe.iter().cloned().collect());
-        Run { pipeline, last: LastRows::new(limit), probe }
+        Run { pipeline, last: LastRows::new(limit), why_broken: None, probe }
     }
 
     fn keep(&mut self, emitted: Emitted) {
         emitted.rows.into_iter().for_each(|batch| self.last.keep(batch));
+        self.why_broken =
+            self.why_broken.take().or(emitted.broken.into_iter().next().map(|broken| broken.why));
     }
 
     /// The windows close.
@@ -167,6 +169,8 @@ impl Run {
             batches: batches.collect::<Result<_, _>>().map_err(RunError::from)?,
             scanned: self.pipeline.rows_in(),
             late: self.pipeline.late(),
+            broken: self.pipeline.broken(),
+            why_broken: self.why_broken,
             steps: self.probe.map(|probe| probe.lock().clone().into_steps(&plan)).unwrap_or_default(),
         })
     }

@@ -17,7 +17,7 @@ use super::change::{Change, ChangeKind, StateChange};
 use super::draft::Draft;
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
-use super::task::{Task, Trail, Work, late_producer, restored, row_producer};
+use super::task::{Task, Trail, Work, broken_producer, late_producer, restored, row_producer};
 use super::{EngineError, Shared};
 use crate::statement::is_same;
 use crate::{Plan, RunError, StreamTable};
@@ -143,6 +143,7 @@ impl Shared {
             rows_in: 0,
             rows_out: self.log.last_producer(row_producer(existing.id)).map_or(0, |last| last.seq),
             late: self.log.last_producer(late_producer(existing.id)).map_or(0, |last| last.seq),
+            broken: self.log.last_producer(broken_producer(existing.id)).map_or(0, |last| last.seq),
             fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
             trail: Trail::default(),
         };
@@ -157,6 +158,7 @@ impl Shared {
             rows_in: left.header.rows_in,
             rows_out: left.header.rows_out,
             late: left.header.late,
+            broken: left.header.broken,
             trail: left.header.trail.clone(),
             ..header
         };

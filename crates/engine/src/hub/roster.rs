@@ -168,6 +168,7 @@ impl Member {
             rows_in: gauges.rows_in.load(Ordering::Relaxed),
             rows_out: gauges.rows_out.load(Ordering::Relaxed),
             late: gauges.late.load(Ordering::Relaxed),
+            broken: gauges.broken.load(Ordering::Relaxed),
             rate_in: if self.state == RunState::Running { gauges.rate_in() } else { 0.0 },
             lag_records,
             lag_us,

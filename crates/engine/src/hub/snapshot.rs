@@ -45,6 +45,9 @@ pub(crate) struct Header {
     /// Rows given so far, which is the number of the next one.
     pub(crate) rows_out: u64,
     pub(crate) late: u64,
+    /// Rows that it could not deal with. None before this was written down.
+    #[serde(default)]
+    pub(crate) broken: u64,
     /// What each operator with a state computes, in the order of the states. Empty before this was written down.
     #[serde(default)]
     pub(crate) fingerprints: Vec<String>,
@@ -249,6 +252,7 @@ mod tests {
             rows_in: 1,
             rows_out: 2,
             late: 3,
+            broken: 0,
             fingerprints: vec!["read homes".to_owned()],
             trail: Trail::default(),
         };

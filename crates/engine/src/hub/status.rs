@@ -48,6 +48,8 @@ pub struct PipelineStatus {
     pub rows_in: u64,
     pub rows_out: u64,
     pub late: u64,
+    /// Rows that it could not deal with; they are in quarantine.
+    pub broken: u64,
     /// Rows per second.
     pub rate_in: f64,
     /// Records of the log behind its position.
@@ -66,6 +68,7 @@ pub(crate) struct Gauges {
     pub(crate) rows_in: AtomicU64,
     pub(crate) rows_out: AtomicU64,
     pub(crate) late: AtomicU64,
+    pub(crate) broken: AtomicU64,
     pub(crate) position: AtomicU64,
     pub(crate) seen_at: AtomicI64,
     /// [`i64::MIN`] before the first row.

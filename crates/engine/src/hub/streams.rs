@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
-use springhouse_ingest::Ingest;
+use springhouse_ingest::{Ingest, PutAside};
 use springhouse_log::Producer;
 use springhouse_meta::{NewStream, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
@@ -29,6 +29,13 @@ pub trait Streams: Send + Sync {
     /// Appends rows; returns after they are durable. The batch has the columns of the stream.
     async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer)
     -> Result<(), EngineError>;
+    /// Puts rows into quarantine that a pipeline could not deal with; returns after they are durable.
+    async fn put_aside(
+        &self,
+        tenant: &TenantId,
+        rows: &[PutAside],
+        producer: Producer,
+    ) -> Result<(), EngineError>;
     /// Leaves a mark among the records of the stream.
     async fn mark(&self, key: &StreamKey, mark: Bytes) -> Result<(), EngineError>;
 }
@@ -66,6 +73,16 @@ impl Streams for Ingest {
         producer: Producer,
     ) -> Result<(), EngineError> {
         self.append_derived(key, rows, producer).await?;
+        Ok(())
+    }
+
+    async fn put_aside(
+        &self,
+        tenant: &TenantId,
+        rows: &[PutAside],
+        producer: Producer,
+    ) -> Result<(), EngineError> {
+        Ingest::put_aside(self, tenant, rows, producer).await?;
         Ok(())
     }
 

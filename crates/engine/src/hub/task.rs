@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! log ─records of its streams─▶ adapt to the planned schema ─▶ Pipeline ─rows─▶ append (producer 2·id)
-//!  ▲                                                             └─late─▶ append (producer 2·id + 1)
+//!  ▲                                                             ├─late─▶ append (producer 2·id + 1)
+//!  │                                                             └─broken─▶ quarantine (producer 2⁶³ + id)
 //!  └── hold at the older snapshot                      snapshot: offset, watermark, state, numbers of the next rows
 //! ```
 //! After a restart the newest good snapshot is restored and the log is read again from its offset. The rows come out again
 //! with the same numbers, and those that the log has already are passed over: each is there once.
 
 mod alone;
+mod broken;
 mod clock;
 mod output;
 mod rows;
@@ -19,18 +21,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
+use springhouse_ingest::PutAside;
 use springhouse_log::{Kind, Log, Offset};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
 use tokio::sync::{Semaphore, watch};
 
 use super::budget::Share;
-use super::silence::{self, Silence};
+use super::feed::{self, Taken};
+use super::silence::Silence;
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
 use super::{EngineError, Streams, Tables};
-use crate::{Emitted, Pipeline, Plan, RunError};
+use crate::{Pipeline, Plan, RunError};
 use standing::Standing;
 
+pub(super) use broken::broken_producer;
 pub(super) use rows::Rows;
 pub(super) use trail::Trail;
 
@@ -89,9 +94,11 @@ pub(crate) struct Task {
     /// Numbers of the next rows; those below what the log has are passed over.
     next_row: u64,
     next_late: u64,
+    next_broken: u64,
     rows_in: u64,
     rows: Vec<RecordBatch>,
     late: Vec<RecordBatch>,
+    broken: Vec<PutAside>,
     /// Of each source.
     silences: Vec<Silence>,
     trail: Trail,
@@ -134,7 +141,8 @@ impl Task {
     fn anew(work: Work) -> Result<Box<Task>, EngineError> {
         let written = |producer| work.log.last_producer(producer).map_or(0, |last| last.seq);
         let (rows_out, late) = (written(row_producer(work.entry.id)), written(late_producer(work.entry.id)));
-        let reads_all = rows_out == 0 && late == 0 && work.entry.kind == PipelineKind::Pipeline;
+        let broken = written(broken_producer(work.entry.id));
+        let reads_all = rows_out + late + broken == 0 && work.entry.kind == PipelineKind::Pipeline;
         let header = Header {
             pipeline_version: work.entry.version,
             schema_versions: work.plan.schema_versions(),
@@ -143,6 +151,7 @@ impl Task {
             rows_in: 0,
             rows_out,
             late,
+            broken,
             fingerprints: Vec::new(),
             trail: Trail::default(),
         };
@@ -174,9 +183,11 @@ impl Task {
             position: Offset(header.offset),
             next_row: header.rows_out,
             next_late: header.late,
+            next_broken: header.broken,
             rows_in: header.rows_in,
             rows: Vec::new(),
             late: Vec::new(),
+            broken: Vec::new(),
             silences,
             trail: header.trail.clone(),
             note: None,
@@ -236,20 +247,21 @@ impl Task {
         if record.kind == Kind::Tables {
             return self.work.tables.announced(&mut self.pipeline, record);
         }
-        let is_it = |source: &Arc<StreamEntry>| source.id == record.stream;
-        let Some(source) = self.work.sources.iter().position(is_it) else { return Ok(()) };
         let began = Instant::now();
         if self.work.gauges.is_looked_at() {
             self.pipeline.look(self.work.gauges.probes());
         }
-        let emitted = match record.kind {
-            Kind::Readings => self.push(source, rows)?,
-            Kind::Marks => match silence::marked(&record.payload) {
-                Some(event_time) => self.pipeline.advance_to(source, event_time)?,
-                None => return Ok(()),
-            },
-            Kind::Sessions | Kind::Tables => return Ok(()),
+        let latest = self.pipeline.latest();
+        let Some(Taken { source, rows, emitted }) = feed::take(&mut self.pipeline, &self.work.sources, rows)?
+        else {
+            return Ok(());
         };
+        if record.kind == Kind::Readings {
+            self.trail.note(record.offset.0, latest);
+            self.rows_in += rows;
+            self.standing.rows += rows;
+            self.silences[source].broken(self.pipeline.event_time(source));
+        }
         let state_bytes = self.pipeline.state_bytes();
         if state_bytes != self.work.share.bytes() {
             self.work.share.hold(state_bytes)?;
@@ -257,18 +269,9 @@ impl Task {
         self.busy += began.elapsed();
         self.rows.extend(emitted.rows);
         self.late.extend(emitted.late);
+        let broken = emitted.broken.iter().map(|row| self.put_aside(row, record));
+        let broken: Vec<PutAside> = broken.collect();
+        self.broken.extend(broken);
         Ok(())
-    }
-
-    fn push(&mut self, source: usize, rows: &mut Rows<'_>) -> Result<Emitted, EngineError> {
-        let schema = &self.work.plan.sources[source].schema;
-        let batch = rows.read_as(&self.work.sources[source], schema)?;
-        let count = batch.num_rows() as u64;
-        self.trail.note(rows.record().offset.0, self.pipeline.latest());
-        self.rows_in += count;
-        self.standing.rows += count;
-        let emitted = self.pipeline.push(source, &batch)?;
-        self.silences[source].broken(self.pipeline.event_time(source));
-        Ok(emitted)
     }
 }

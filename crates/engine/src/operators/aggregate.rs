@@ -7,16 +7,18 @@
 //! in the order of their end, keys in the order of their value. Which row is late, in which windows the others are and what
 //! comes out in which order therefore follows from the rows alone, however they are cut into batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
 use hashbrown::HashMap;
 
+use super::early::EarlyResults;
 use super::pane::{Inputs, Pane};
+use super::rowwise::with_row_count;
 use super::slice::Slice;
-use super::{Chunk, Late, Lineage, Operator, Outbox, Side, given};
+use super::{Chunk, Late, Lineage, Operator, Outbox, Side, result_columns};
 use crate::RunError;
 use crate::ipc;
 use crate::plan::window::Aligned;
@@ -32,6 +34,8 @@ pub(crate) struct WindowAggregate {
     slices: BTreeMap<i64, Slice>,
     /// Windows that end here or before have been given.
     given: i64,
+    /// For windows that give results before they close.
+    early: Option<EarlyResults>,
 }
 
 impl WindowAggregate {
@@ -41,7 +45,8 @@ impl WindowAggregate {
         shared: bool,
         bound: Bound,
     ) -> WindowAggregate {
-        WindowAggregate { step, window, shared, bound, slices: BTreeMap::new(), given: i64::MIN }
+        let early = EarlyResults::of(&step);
+        WindowAggregate { step, window, shared, bound, slices: BTreeMap::new(), given: i64::MIN, early }
     }
 
     /// The end of the last window that a slice is in.
@@ -87,8 +92,12 @@ impl WindowAggregate {
         split
     }
 
-    /// Takes in rows that meet the same open windows.
-    fn take(&mut self, split: Split, inputs: &Inputs) -> Result<(), RunError> {
+    /// Takes in rows that meet the same open windows and lines.
+    fn take(&mut self, split: Split, inputs: &Inputs, passed: &[i64]) -> Result<(), RunError> {
+        let first = split.slices.iter().filter_map(|(_, rows)| rows.first()).min();
+        if let (Some(early), Some(first)) = (&mut self.early, first) {
+            early.note(passed[*first as usize]);
+        }
         for (end, rows) in split.slices {
             let slice = self.slices.entry(end).or_default();
             match rows.len() == inputs.rows {
@@ -97,6 +106,55 @@ impl WindowAggregate {
             }
         }
         Ok(())
+    }
+
+    /// Gives what is due when time comes to `passed`, in the order of time.
+    fn give_due(&mut self, passed: i64, out: &mut Outbox) -> Result<(), RunError> {
+        if let Some(line) = self.early.as_mut().and_then(|early| early.take_due(passed)) {
+            self.give_complete(line, out)?;
+            self.give_open(line, out)?;
+        }
+        Ok(())
+    }
+
+    /// Gives what has changed in the windows that are open at a line.
+    fn give_open(&mut self, line: i64, out: &mut Outbox) -> Result<(), RunError> {
+        for end in self.open_ends() {
+            let pane = self.so_far(end)?;
+            let (columns, rows) = self.result(end, pane)?;
+            if let Some(early) = &mut self.early {
+                out.chunks.extend(early.change(end, columns, rows, line)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ends of windows that hold rows and have not been given.
+    fn open_ends(&self) -> Vec<i64> {
+        if !self.shared {
+            return self.slices.keys().copied().collect();
+        }
+        let mut ends = BTreeSet::new();
+        for slice_end in self.slices.keys() {
+            let first =
+                self.window.first_end(*slice_end).max(self.window.first_end(self.given.saturating_add(1)));
+            let last = self.window.last_end(*slice_end);
+            ends.extend((first..=last).step_by(self.window.slide_us as usize));
+        }
+        ends.into_iter().collect()
+    }
+
+    /// The groups of a window as they stand. Everything stays.
+    fn so_far(&mut self, end: i64) -> Result<Pane, RunError> {
+        let mut pane = Pane::new(&self.step, &self.step.key_schema)?;
+        let length_us = if self.shared { self.window.size_us } else { 1 };
+        let first = end.saturating_sub(length_us).saturating_add(1);
+        for (_, slice) in self.slices.range_mut(first..=end) {
+            if let Some(state) = slice.seal(&self.step)? {
+                pane.merge(&self.step, state)?;
+            }
+        }
+        Ok(pane)
     }
 
     /// Gives the windows that are complete at a watermark.
@@ -118,13 +176,7 @@ impl WindowAggregate {
         if !self.shared {
             return self.slices.remove(&end).unwrap_or_default().into_pane(&self.step);
         }
-        let mut pane = Pane::new(&self.step, &self.step.key_schema)?;
-        let first = end.saturating_sub(self.window.size_us).saturating_add(1);
-        for (_, slice) in self.slices.range_mut(first..=end) {
-            if let Some(state) = slice.seal(&self.step)? {
-                pane.merge(&self.step, state)?;
-            }
-        }
+        let pane = self.so_far(end)?;
         while let Some(slice) = self.slices.first_entry() {
             if self.window.last_end(*slice.key()) > end {
                 break;
@@ -134,24 +186,41 @@ impl WindowAggregate {
         Ok(pane)
     }
 
-    fn close(&self, end: i64, pane: Pane) -> Result<Chunk, RunError> {
-        let (keys, results, rows) = pane.close()?;
+    fn close(&mut self, end: i64, pane: Pane) -> Result<Chunk, RunError> {
+        let (columns, rows) = self.result(end, pane)?;
+        match &mut self.early {
+            Some(early) => early.close(end, columns, rows),
+            None => {
+                let times = TimestampMicrosecondArray::from_value(end, rows);
+                Ok(Chunk { batch: with_row_count(&self.step.schema, columns, rows)?, times, lineage: None })
+            }
+        }
+    }
+
+    /// The columns of a window's result, and how many rows they have.
+    fn result(&self, end: i64, pane: Pane) -> Result<(Vec<ArrayRef>, usize), RunError> {
+        let (keys, values, rows) = pane.close()?;
         let start = end.saturating_sub(self.window.size_us);
         let all = |bound| TimestampMicrosecondArray::from_value(bound, rows);
-        given(&self.step, all(start), all(end), keys, results)
+        Ok((result_columns(&self.step, &all(start), &all(end), keys, values)?, rows))
     }
 
     /// Where rows have to wait until windows are given: these close between two rows, and the second shares slices with
-    /// them. Between two such places no window closes.
-    fn cuts(&self, watermarks: &[i64]) -> Vec<usize> {
-        if !self.shared {
+    /// them, or a line lies between the two. Between two such places nothing is given.
+    fn cuts(&self, watermarks: &[i64], passed: &[i64]) -> Vec<usize> {
+        if !self.shared && self.early.is_none() {
             return vec![0, watermarks.len()];
         }
         let closed =
             |watermark: i64| watermark.saturating_sub(self.window.size_us).div_euclid(self.window.slide_us);
+        let line = |row: usize| self.early.as_ref().map(|early| early.line(passed[row]));
+        let is_cut = |row: &usize| {
+            let (before, here) = (*row - 1, *row);
+            (self.shared && closed(watermarks[before]) != closed(watermarks[here]))
+                || line(before) != line(here)
+        };
         let mut cuts = vec![0];
-        let pairs = watermarks.windows(2).zip(1..);
-        cuts.extend(pairs.filter(|(pair, _)| closed(pair[0]) != closed(pair[1])).map(|(_, row)| row));
+        cuts.extend((1..watermarks.len()).filter(is_cut));
         cuts.push(watermarks.len());
         cuts
     }
@@ -166,13 +235,22 @@ struct Split {
 
 impl Operator for WindowAggregate {
     fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
         let lineage = chunk.lineage();
         let length_us = if self.shared { self.window.slice_us() } else { self.window.size_us };
         let ends = self.bound.ends(&chunk.batch, length_us);
-        let mut inputs = None;
         let watermarks = lineage.watermarks.values();
-        for cut in self.cuts(watermarks).windows(2) {
+        // Where time has come to with each row. What is not in the order of the input is in that of time.
+        let passed: Vec<i64> = match (&self.early, &lineage.after) {
+            (None, _) => Vec::new(),
+            (_, Some(after)) => lineage.rows.values().iter().map(|row| after[*row as usize]).collect(),
+            (_, None) => chunk.times.values().to_vec(),
+        };
+        for cut in self.cuts(watermarks, &passed).windows(2) {
             let rows = cut[0]..cut[1];
+            if let Some(passed) = passed.get(rows.start) {
+                self.give_due(*passed, out)?;
+            }
             if let (true, Some(watermark)) = (self.shared, watermarks.get(rows.start)) {
                 self.give_complete(*watermark, out)?;
             }
@@ -184,21 +262,19 @@ impl Operator for WindowAggregate {
             if split.slices.is_empty() {
                 continue;
             }
-            let inputs = match &inputs {
-                Some(inputs) => inputs,
-                None => inputs.insert(Inputs::evaluate(&self.step, &chunk.batch)?),
-            };
-            self.take(split, inputs)?;
+            self.take(split, &inputs, &passed)?;
         }
         Ok(())
     }
 
     fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
+        self.give_due(watermark, out)?;
         self.give_complete(watermark, out)
     }
 
     fn next_close(&self) -> Option<i64> {
-        self.next_end()
+        let due = self.early.as_ref().and_then(EarlyResults::due);
+        self.next_end().into_iter().chain(due).min()
     }
 
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
@@ -206,12 +282,21 @@ impl Operator for WindowAggregate {
         for (end, slice) in &mut self.slices {
             parts.extend(slice.seal(&self.step)?.map(|state| (*end, state.clone())));
         }
+        if let Some(early) = &self.early {
+            let mut all = early.state(parts.len())?;
+            all.splice(1..1, parts);
+            parts = all;
+        }
         Ok(Some(ipc::write_numbered(&parts)?))
     }
 
     fn restore(&mut self, state: &[u8], watermark: i64) -> Result<(), RunError> {
         self.slices.clear();
-        for (end, state) in ipc::read_numbered(state)? {
+        let mut parts = ipc::read_numbered(state)?;
+        if let Some(early) = &mut self.early {
+            early.restore(&mut parts)?;
+        }
+        for (end, state) in parts {
             self.slices.insert(end, Slice::restored(&self.step, state)?);
         }
         self.given = watermark;
@@ -219,6 +304,7 @@ impl Operator for WindowAggregate {
     }
 
     fn state_bytes(&self) -> usize {
-        self.slices.values().map(Slice::bytes).sum()
+        let early = self.early.as_ref().map_or(0, EarlyResults::bytes);
+        early + self.slices.values().map(Slice::bytes).sum::<usize>()
     }
 }

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{filter, filter_record_batch};
 
+use super::broken::holds;
 use super::rowwise::with_row_count;
 use super::shelf::{Place, Shelf};
 use super::waiting::{InOrder, Waiting};
@@ -88,10 +89,9 @@ impl AsOf {
             let mut times = TimestampMicrosecondArray::from(times[from..from + count].to_vec());
             if let Some(condition) = &self.step.condition {
                 let pairs = with_row_count(&self.step.pair, self.columns(&batch, &found)?, count)?;
-                let holds = condition.evaluate(&pairs)?.into_array(count)?;
-                let holds = holds.as_boolean();
+                let holds = holds(condition, &pairs, times.values(), &mut out.broken)?;
                 for (row, found) in found.iter_mut().enumerate() {
-                    *found = found.filter(|_| holds.is_valid(row) && holds.value(row));
+                    *found = found.filter(|_| holds.value(row));
                 }
             }
             if !self.step.keeps[0] {
@@ -130,6 +130,7 @@ type Version = (i64, Option<Box<[u8]>>, Place);
 
 impl Operator for AsOf {
     fn on_batch(&mut self, side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        self.step.keys[side as usize].check(&chunk.batch)?;
         self.waiting[side as usize].take(chunk, out)
     }
 

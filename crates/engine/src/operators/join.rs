@@ -12,8 +12,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, TimestampMicrosecondArray};
 
+use super::broken::holds;
 use super::held::Held;
 use super::rowwise::with_row_count;
 use super::shelf::Place;
@@ -76,31 +77,35 @@ impl Join {
             self.held[side].hold(number, row);
             taken += 1;
             if pairs.len() >= PAIRS {
-                self.judge(&mut pairs, &mut found)?;
+                self.judge(&mut pairs, &mut found, out)?;
             }
             let next = rows.peek().map(|(time, ..)| *time);
             if taken >= PIECE_ROWS && next.is_some_and(|next| next > time) {
-                self.judge(&mut pairs, &mut found)?;
+                self.judge(&mut pairs, &mut found, out)?;
                 self.give(std::mem::take(&mut found), next.unwrap_or(until), out)?;
                 taken = 0;
             }
         }
-        self.judge(&mut pairs, &mut found)?;
+        self.judge(&mut pairs, &mut found, out)?;
         self.give(found, until, out)?;
         self.held.iter_mut().try_for_each(Held::tidy)
     }
 
     /// Keeps the pairs for which the condition is true.
-    fn judge(&mut self, pairs: &mut Vec<Pair>, found: &mut Vec<Pair>) -> Result<(), RunError> {
+    fn judge(
+        &mut self,
+        pairs: &mut Vec<Pair>,
+        found: &mut Vec<Pair>,
+        out: &mut Outbox,
+    ) -> Result<(), RunError> {
         for pairs in pairs.chunks(PAIRS) {
             match &self.step.condition {
                 None => found.extend(pairs),
                 Some(condition) => {
                     let batch = with_row_count(&self.step.pair, self.columns(pairs)?, pairs.len())?;
-                    let kept = condition.evaluate(&batch)?.into_array(pairs.len())?;
-                    let kept = kept.as_boolean();
-                    let is_true = |row: &usize| kept.is_valid(*row) && kept.value(*row);
-                    found.extend((0..pairs.len()).filter(is_true).map(|row| pairs[row]));
+                    let times: Vec<i64> = pairs.iter().map(|pair| pair.time).collect();
+                    let kept = holds(condition, &batch, &times, &mut out.broken)?;
+                    found.extend((0..pairs.len()).filter(|row| kept.value(*row)).map(|row| pairs[row]));
                 }
             }
         }
@@ -152,6 +157,7 @@ impl Join {
 
 impl Operator for Join {
     fn on_batch(&mut self, side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        self.step.keys[side as usize].check(&chunk.batch)?;
         self.waiting[side as usize].take(chunk, out)
     }
 

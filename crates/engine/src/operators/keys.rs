@@ -7,7 +7,9 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Float64Type, Schema};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 
+use super::broken::evaluate;
 use crate::RunError;
 
 /// Expressions over rows, and how their values become bytes.
@@ -36,6 +38,12 @@ impl Keys {
         &self.exprs
     }
 
+    /// An error of the rows that have no key. Columns always have one.
+    pub(super) fn check(&self, batch: &RecordBatch) -> Result<(), RunError> {
+        let mut computed = self.exprs.iter().filter(|expr| expr.downcast_ref::<Column>().is_none());
+        computed.try_for_each(|expr| evaluate(expr, batch).map(drop))
+    }
+
     pub(super) fn of(&self, batch: &RecordBatch) -> Result<KeysOfRows, RunError> {
         if self.exprs.is_empty() {
             return Ok(KeysOfRows { rows: None, nulls: None });
@@ -43,7 +51,7 @@ impl Keys {
         let mut nulls: Option<NullBuffer> = None;
         let mut columns = Vec::with_capacity(self.exprs.len());
         for expr in &self.exprs {
-            let column = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+            let column = evaluate(expr, batch)?;
             nulls = NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref());
             columns.push(without_negative_zero(&column));
         }

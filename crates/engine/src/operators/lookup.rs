@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::take;
 use springhouse_model::StreamName;
 
+use super::broken::{booleans, evaluate};
 use super::rowwise::with_row_count;
 use super::{Chunk, Operator, Outbox, Side};
 use crate::RunError;
@@ -35,12 +36,8 @@ impl Lookup {
         if let Some(condition) = &self.step.condition {
             let count = chunk.batch.num_rows();
             let pairs = with_row_count(&self.step.pair, self.columns(&chunk, &found, true)?, count)?;
-            let holds = condition.evaluate(&pairs)?.into_array(count)?;
-            let Some(holds) = holds.as_boolean_opt() else {
-                return Err(RunError::State { what: "the condition of a join is not boolean" });
-            };
-            let is_true = |row: usize| holds.is_valid(row) && holds.value(row);
-            found = found.iter().enumerate().map(|(row, found)| found.filter(|_| is_true(row))).collect();
+            let holds = booleans(&evaluate(condition, &pairs)?)?;
+            found = found.iter().enumerate().map(|(row, found)| found.filter(|_| holds.value(row))).collect();
         }
         let mut chunk = chunk;
         if !self.step.keeps_alone && found.null_count() > 0 {

@@ -12,6 +12,8 @@
 
 mod aggregate;
 mod as_of;
+mod broken;
+mod early;
 mod episode;
 mod held;
 mod join;
@@ -42,6 +44,7 @@ use crate::plan::pattern::PatternStep;
 use crate::plan::{AggregateStep, Group, Pairing, Placement, PlanError, Step};
 use crate::tables::TableRows;
 
+pub(crate) use broken::BrokenRow;
 pub(crate) use keys::{Keys, without_negative_zero};
 
 use aggregate::WindowAggregate;
@@ -76,6 +79,9 @@ pub(crate) struct Lineage {
     /// Which of the plan's sources that is.
     pub(crate) rows_of: usize,
     pub(crate) source: RecordBatch,
+    /// The watermark behind each row of the source batch, for those who give something before they take the row in by which
+    /// time has come to it.
+    pub(crate) after: Option<Arc<[i64]>>,
 }
 
 impl Chunk {
@@ -91,7 +97,7 @@ impl Chunk {
     }
 
     /// Rows that follow each other.
-    fn slice(&self, from: usize, count: usize) -> Chunk {
+    pub(crate) fn slice(&self, from: usize, count: usize) -> Chunk {
         Chunk {
             batch: self.batch.slice(from, count),
             times: self.times.slice(from, count),
@@ -100,6 +106,7 @@ impl Chunk {
                 rows: lineage.rows.slice(from, count),
                 rows_of: lineage.rows_of,
                 source: lineage.source.clone(),
+                after: lineage.after.clone(),
             }),
         }
     }
@@ -113,6 +120,7 @@ impl Chunk {
                 rows: take(&lineage.rows, rows, None)?.as_primitive().clone(),
                 rows_of: lineage.rows_of,
                 source: lineage.source.clone(),
+                after: lineage.after.clone(),
             }),
         };
         Ok(Chunk {
@@ -141,6 +149,7 @@ impl Chunk {
                 rows: filtered(&predicate, &lineage.rows)?,
                 rows_of: lineage.rows_of,
                 source: lineage.source,
+                after: lineage.after,
             }),
         };
         Ok(Chunk { batch, times, lineage })
@@ -171,6 +180,7 @@ impl Lineage {
             rows: UInt32Array::from_iter_values(0..rows as u32),
             rows_of: 0,
             source: RecordBatch::new_empty(Arc::new(Schema::empty())),
+            after: None,
         }
     }
 
@@ -211,6 +221,18 @@ fn given(
     values: Vec<ArrayRef>,
 ) -> Result<Chunk, RunError> {
     let rows = ends.len();
+    let columns = result_columns(step, &starts, &ends, keys, values)?;
+    Ok(Chunk { batch: rowwise::with_row_count(&step.schema, columns, rows)?, times: ends, lineage: None })
+}
+
+/// The columns of results, in the order in which they were asked for.
+fn result_columns(
+    step: &AggregateStep,
+    starts: &TimestampMicrosecondArray,
+    ends: &TimestampMicrosecondArray,
+    keys: Vec<ArrayRef>,
+    values: Vec<ArrayRef>,
+) -> Result<Vec<ArrayRef>, RunError> {
     let mut keys = keys.into_iter();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(step.schema.fields().len());
     for group in &step.groups {
@@ -221,7 +243,7 @@ fn given(
         });
     }
     columns.extend(values);
-    Ok(Chunk { batch: rowwise::with_row_count(&step.schema, columns, rows)?, times: ends, lineage: None })
+    Ok(columns)
 }
 
 /// Where operators put what they give.
@@ -229,6 +251,8 @@ fn given(
 pub(crate) struct Outbox {
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) late: Vec<LateRows>,
+    /// Rows that they could not deal with and that cannot be given again.
+    pub(crate) broken: Vec<BrokenRow>,
 }
 
 /// From where a station with two inputs is given rows; the others have one, the left.
@@ -240,6 +264,7 @@ pub(crate) enum Side {
 
 /// What a station does.
 pub(crate) trait Operator: Send {
+    /// After [`RunError::Row`] it is as if it had not been given the chunk, and what it has put out does not count.
     fn on_batch(&mut self, side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError>;
 
     /// No row that comes from here on was on time if its window ended before `watermark`.
@@ -295,6 +320,14 @@ pub(crate) fn check(step: &AggregateStep, input: &Schema) -> Result<(), PlanErro
     }
 }
 
+/// Whether early results can be compared with those before.
+pub(crate) fn check_early(rows: &Schema) -> Result<(), PlanError> {
+    early::check(rows).map_err(|error| {
+        PlanError::new(format!("EMIT EVERY cannot compare results: {error}"))
+            .with_hint("leave out what is no number, text, time or list")
+    })
+}
+
 /// Whether the columns of a pattern's partition can be told apart.
 pub(crate) fn check_pattern(step: &PatternStep) -> Result<(), PlanError> {
     pattern::converter(step).map(drop).map_err(|error| {
@@ -319,6 +352,7 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
         Step::Order { schema, behind_us } => Box::new(Order::new(schema.clone(), *behind_us)),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
+        Step::Spread(step) => Box::new(rowwise::Spread { step: step.clone() }),
         Step::Episode(step) => Box::new(Episodes::new(Arc::clone(step))),
         Step::Pattern(step) => Box::new(PatternMatch::new(Arc::clone(step))),
         Step::Aggregate(step) => match &step.placement {

@@ -13,6 +13,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
+use super::broken::evaluate;
 use super::pane::accumulator;
 use super::rowwise::with_row_count;
 use super::shelf::{Place, Shelf};
@@ -101,7 +102,7 @@ impl Over {
     fn arguments(&self, batch: &RecordBatch) -> Result<RecordBatch, RunError> {
         let rows = batch.num_rows();
         let exprs = self.step.calls.iter().flat_map(OverCall::exprs);
-        let columns = exprs.map(|expr| Ok(expr.evaluate(batch)?.into_array(rows)?));
+        let columns = exprs.map(|expr| evaluate(expr, batch));
         with_row_count(&self.step.kept, columns.collect::<Result<_, RunError>>()?, rows)
     }
 

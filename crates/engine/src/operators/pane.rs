@@ -13,6 +13,7 @@ use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::broken::evaluate;
 use super::rowwise::with_row_count;
 use crate::RunError;
 use crate::plan::{AggregateCall, AggregateStep, Group};
@@ -40,17 +41,17 @@ impl Inputs {
         let mut keys = Vec::new();
         for group in &step.groups {
             if let Group::Key(expr) = group {
-                keys.push(expr.evaluate(batch)?.into_array(rows)?);
+                keys.push(evaluate(expr, batch)?);
             }
         }
         let mut arguments = Vec::with_capacity(step.aggregates.len());
         let mut filters = Vec::with_capacity(step.aggregates.len());
         for call in &step.aggregates {
             let columns: Result<Vec<_>, RunError> =
-                call.arguments.iter().map(|expr| Ok(expr.evaluate(batch)?.into_array(rows)?)).collect();
+                call.arguments.iter().map(|expr| evaluate(expr, batch)).collect();
             arguments.push(columns?);
             filters.push(match &call.filter {
-                Some(filter) => Some(filter.evaluate(batch)?.into_array(rows)?.as_boolean().clone()),
+                Some(filter) => Some(evaluate(filter, batch)?.as_boolean().clone()),
                 None => None,
             });
         }

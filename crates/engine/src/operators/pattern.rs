@@ -28,9 +28,10 @@ use self::attempt::{Found, Round};
 use self::partition::Partition;
 use self::previous::{PreviousRows, columns_of};
 use self::row::{Row, Rows};
+use super::broken::evaluate;
 use super::keys::without_negative_zero;
 use super::rowwise::with_row_count;
-use super::{Chunk, Operator, Outbox, Side};
+use super::{BrokenRow, Chunk, Operator, Outbox, Side};
 use crate::RunError;
 use crate::plan::pattern::PatternStep;
 
@@ -160,14 +161,34 @@ impl PatternMatch {
         let types: Vec<_> = step.terms.iter().map(|term| term.ty.clone()).collect();
         let columns = columns_of(&types, terms.iter().map(Vec::as_slice))?;
         let rows = with_row_count(&step.term_schema, columns, matches.len())?;
-        let mut columns = self.key_columns(matches.iter().map(|found| found.key.as_ref()))?;
-        for measure in &step.measures {
-            columns.push(measure.evaluate(&rows)?.into_array(matches.len())?);
-        }
-        let batch = with_row_count(&step.schema, columns, matches.len())?;
+        let keys = self.key_columns(matches.iter().map(|found| found.key.as_ref()))?;
         let times = TimestampMicrosecondArray::from_iter_values(matches.iter().map(|found| found.found.time));
-        out.chunks.push(Chunk { batch, times, lineage: None });
-        Ok(())
+        self.measure(&keys, Chunk { batch: rows, times, lineage: None }, out)
+    }
+
+    /// Gives the measures of matches with these terms. A match that has none is put aside.
+    fn measure(&self, keys: &[ArrayRef], terms: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        let rows = terms.batch.num_rows();
+        let measures = self.step.measures.iter().map(|measure| evaluate(measure, &terms.batch));
+        match measures.collect::<Result<Vec<_>, _>>() {
+            Ok(measures) => {
+                let columns = keys.iter().cloned().chain(measures).collect();
+                let batch = with_row_count(&self.step.schema, columns, rows)?;
+                out.chunks.push(terms.with_batch(batch));
+                Ok(())
+            }
+            Err(RunError::Row(error)) if rows == 1 => {
+                out.broken.push(BrokenRow::of(terms, &error));
+                Ok(())
+            }
+            Err(RunError::Row(_)) => {
+                [(0, rows / 2), (rows / 2, rows - rows / 2)].into_iter().try_for_each(|(from, count)| {
+                    let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(from, count)).collect();
+                    self.measure(&keys, terms.slice(from, count), out)
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn key_columns<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, RunError> {
@@ -208,12 +229,17 @@ impl Operator for PatternMatch {
             key_rows.iter().map(|key| key.as_ref().map_or(&[][..], AsRef::as_ref)).collect();
         let step = Arc::clone(&self.step);
         let mut columns = chunk.batch.columns().to_vec();
-        columns.extend(self.previous.columns(&step, &chunk, &keys)?);
+        let previous = PreviousRows::values(&step, &chunk)?;
+        columns.extend(self.previous.columns(&step, &previous, &keys)?);
         let rows = with_row_count(&step.row_schema, columns, chunk.batch.num_rows())?;
         let rows = Rows::judge(&step, rows)?;
+        self.previous.keep(&previous, &keys)?;
         let mut matches = Vec::new();
         for (index, (key, time)) in keys.iter().zip(chunk.times.values()).enumerate() {
             self.take(key, &rows.row(index, *time), &mut matches)?;
+        }
+        for (index, error) in rows.into_broken() {
+            out.broken.push(BrokenRow::of(chunk.slice(index, 1), &error));
         }
         self.give(matches, out)
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
+    ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::broken::{booleans, evaluate};
 use super::{Chunk, Operator, Outbox, Side};
 use crate::RunError;
-use crate::plan::{Bounds, WindowStep};
+use crate::plan::{Bounds, SpreadStep, WindowStep};
 
 /// Takes the columns that the query uses.
 pub(crate) struct Select {
@@ -54,15 +54,7 @@ pub(crate) struct Filter {
 
 impl Operator for Filter {
     fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
-        let rows = chunk.batch.num_rows();
-        let keep = self.predicate.evaluate(&chunk.batch)?.into_array(rows)?;
-        let Some(keep) = keep.as_boolean_opt() else {
-            return Err(RunError::State { what: "a predicate is not boolean" });
-        };
-        let keep = match keep.null_count() {
-            0 => keep.clone(),
-            _ => prep_null_mask_filter(keep),
-        };
+        let keep = booleans(&evaluate(&self.predicate, &chunk.batch)?)?;
         // A rule that watches for the unusual finds nothing in most batches.
         if keep.has_true() {
             out.chunks.push(chunk.filter(&keep)?);
@@ -83,7 +75,7 @@ impl Operator for Project {
         let columns = self
             .exprs
             .iter()
-            .map(|expr| Ok(expr.evaluate(&chunk.batch)?.into_array(rows)?))
+            .map(|expr| evaluate(expr, &chunk.batch))
             .collect::<Result<Vec<ArrayRef>, RunError>>()?;
         let batch = with_row_count(&self.schema, columns, rows)?;
         out.chunks.push(chunk.with_batch(batch));
@@ -122,6 +114,39 @@ impl Operator for AssignWindow {
                     out.chunks.push(self.with_bounds(expanded, starts, ends)?);
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a row for each time in a list, which becomes the row's own.
+pub(crate) struct Spread {
+    pub(crate) step: SpreadStep,
+}
+
+impl Operator for Spread {
+    fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
+        const WRONG: RunError = RunError::State { what: "a list of times is none" };
+        let lists = chunk.batch.column(self.step.column).as_list_opt::<i32>().ok_or(WRONG)?;
+        let times = lists.values().as_primitive_opt::<TimestampMicrosecondType>().ok_or(WRONG)?;
+        let offsets = lists.value_offsets();
+        let (mut from, count) = (0, chunk.batch.num_rows());
+        while from < count {
+            // At least one row, whose list is bounded when it is planned.
+            let room = offsets[from] as usize + EXPANDED_ROWS;
+            let fits = offsets[from + 1..].partition_point(|end| *end as usize <= room).max(1);
+            let to = from + fits;
+            let lengths = offsets[from..=to].windows(2).map(|pair| (pair[1] - pair[0]) as usize);
+            let rows =
+                (from as u32..).zip(lengths).flat_map(|(row, length)| std::iter::repeat_n(row, length));
+            let mut spread = chunk.take(&rows.collect())?;
+            let (first, last) = (offsets[from] as usize, offsets[to] as usize);
+            spread.times = times.slice(first, last - first).with_timezone_opt::<&str>(None);
+            let mut columns = spread.batch.columns().to_vec();
+            columns[self.step.column] = Arc::new(times.slice(first, last - first));
+            let batch = with_row_count(&self.step.schema, columns, last - first)?;
+            out.chunks.extend((last > first).then(|| spread.with_batch(batch)));
+            from = to;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ fn node_error(node: &LogicalPlan) -> Option<PlanError> {
         LogicalPlan::RecursiveQuery(_) => {
             Some(PlanError::new("a recursive query does not end on an endless stream"))
         }
-        LogicalPlan::Unnest(_) => Some(PlanError::new("UNNEST is not available in pipelines")),
+        LogicalPlan::Unnest(unnest) => super::spread::grid(unnest).err(),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use springhouse_schema::TS_COLUMN;
 
 use super::catalog::{Catalog, stream_name};
 use super::chain::Chain;
+use super::early::Early;
 use super::episode::{self, EpisodeStep};
 use super::join::JoinStep;
 use super::lookup::{self, LookupStep};
@@ -22,6 +23,7 @@ use super::output::Output;
 use super::over::OverStep;
 use super::pattern::{PatternNode, PatternStep};
 use super::placement::{Placement, WindowStep, no_window};
+use super::spread::SpreadStep;
 use super::versions::VersionedNode;
 use super::window::WindowNode;
 use super::{Plan, PlanError, StreamTable};
@@ -75,6 +77,8 @@ pub(crate) enum Step {
     Lookup(Arc<LookupStep>),
     Over(Arc<OverStep>),
     Window(WindowStep),
+    /// A row for each time that a row has in a list, which becomes its time.
+    Spread(SpreadStep),
     Aggregate(Arc<AggregateStep>),
     Pattern(Arc<PatternStep>),
     Episode(Arc<EpisodeStep>),
@@ -88,7 +92,8 @@ impl Step {
             | Step::Filter { .. }
             | Step::Project { .. }
             | Step::Lookup(_)
-            | Step::Window(_) => false,
+            | Step::Window(_)
+            | Step::Spread(_) => false,
             Step::Order { .. }
             | Step::Over(_)
             | Step::Join(_)
@@ -100,7 +105,7 @@ impl Step {
 }
 
 /// Aggregation per window and key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AggregateStep {
     pub(crate) placement: Placement,
     /// The grouping expressions in the order of the output.
@@ -109,16 +114,18 @@ pub(crate) struct AggregateStep {
     pub(crate) key_schema: SchemaRef,
     pub(crate) aggregates: Vec<AggregateCall>,
     pub(crate) schema: SchemaRef,
+    /// When windows give results before they close.
+    pub(crate) early: Option<Early>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Group {
     WindowStart,
     WindowEnd,
     Key(Arc<dyn PhysicalExpr>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AggregateCall {
     pub(crate) function: Arc<AggregateFunctionExpr>,
     /// Arguments, then the expressions of an ORDER BY inside the call.
@@ -135,6 +142,9 @@ pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) ->
     match select.firing.has_episodes() {
         true => given = chain.take_episodes(&select.firing, &given)?,
         false => episode::check_key(&select.firing.key, &given)?,
+    }
+    if let Some(every_us) = select.emit_every_us {
+        given = chain.give_early(every_us, &given)?;
     }
     if allowed_lateness_us > 0 && !chain.judges_lateness {
         return Err(PlanError::new("ALLOWED LATENESS has no meaning where no row is ever late").with_hint(
@@ -186,6 +196,7 @@ impl Compiler<'_> {
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Window(window) => self.over(window),
+            LogicalPlan::Unnest(unnest) => self.spread(unnest),
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
                 if let Some(node) = node.downcast_ref::<WindowNode>() {
@@ -336,6 +347,7 @@ impl Compiler<'_> {
             key_schema: Arc::new(ArrowSchema::new(key_fields)),
             aggregates,
             schema: Arc::new(aggregate.schema.as_arrow().clone()),
+            early: None,
         };
         operators::check(&step, input.as_arrow())?;
         chain.push(Step::Aggregate(Arc::new(step)));

@@ -90,6 +90,14 @@ fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<Stri
         Step::Join(step) => ("join", joined(step), names(&step.schema)),
         Step::Lookup(step) => ("look up", looked_up(step), names(&step.schema)),
         Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
+        Step::Spread(step) => {
+            let detail = format!(
+                "a row every {} between two rows that are at most {} apart",
+                span(step.step_us),
+                span(step.gap_us)
+            );
+            ("resample", detail, names(&step.schema))
+        }
         Step::Aggregate(step) => ("aggregate", aggregation(step), names(&step.schema)),
         Step::Pattern(step) => ("match", pattern(step, columns), names(&step.schema)),
         Step::Episode(step) => ("episodes", episodes(step), names(&step.schema)),
@@ -231,6 +239,10 @@ fn aggregation(step: &AggregateStep) -> String {
         }
         Placement::Aligned { window, .. } => windows(*window),
         Placement::Session { gap_us, .. } => format!("sessions with a gap of {}", span(*gap_us)),
+    };
+    let state = match &step.early {
+        Some(early) => format!("{state}; every {} what there is so far", span(early.every_us)),
+        None => state,
     };
     let calls = if calls.is_empty() { "nothing but the keys".to_owned() } else { calls.join(", ") };
     format!("{calls} by {}; {state}", keys.join(", "))

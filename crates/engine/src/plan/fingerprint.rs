@@ -107,6 +107,10 @@ fn given(step: &Step, inputs: &[(Side, Flow)]) -> Result<Flow> {
             let line = format!("window {ts} {:?} keeps {}", step.bounds, names(&step.schema));
             (line, Arc::clone(&step.schema))
         }
+        Step::Spread(step) => {
+            let list = input.field(step.column).name();
+            (format!("spread {list} gives {}", names(&step.schema)), Arc::clone(&step.schema))
+        }
         Step::Join(step) => (join(step)?, Arc::clone(&step.schema)),
         Step::Lookup(step) => (lookup(step, &input)?, Arc::clone(&step.schema)),
         Step::Over(step) => (over(step, &input)?, Arc::clone(&step.schema)),
@@ -134,6 +138,9 @@ fn aggregate(step: &AggregateStep, input: &Schema) -> Result<String> {
     }
     for aggregate in &step.aggregates {
         let _ = write!(line, "; {}", call(aggregate, input)?);
+    }
+    if let Some(early) = &step.early {
+        let _ = write!(line, "; early every {}", early.every_us);
     }
     Ok(line)
 }

@@ -12,6 +12,7 @@ mod catalog;
 mod chain;
 mod check;
 mod compile;
+mod early;
 mod episode;
 mod error;
 mod explain;
@@ -24,6 +25,8 @@ mod over;
 pub(crate) mod pattern;
 mod placement;
 mod reach;
+mod resample;
+mod spread;
 pub(crate) mod versions;
 pub(crate) mod window;
 
@@ -62,6 +65,7 @@ pub(crate) use lookup::LookupStep;
 pub(crate) use output::{Output, convert};
 pub(crate) use over::{Frame, OverCall, OverFunction, OverStep, Which};
 pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
+pub(crate) use spread::SpreadStep;
 
 use crate::pipeline::Pipeline;
 use crate::statement::{Position, Select};
@@ -114,6 +118,12 @@ impl Plan {
     pub(crate) fn episodes(&self) -> Option<String> {
         let mut steps = self.stations.iter().map(|station| &station.step);
         steps.find(|step| matches!(step, Step::Episode(_))).map(explain::short_name)
+    }
+
+    /// Whether windows give results before they close.
+    pub(crate) fn gives_early(&self) -> bool {
+        let mut steps = self.stations.iter().map(|station| &station.step);
+        steps.any(|step| matches!(step, Step::Aggregate(step) if step.early.is_some()))
     }
 
     pub fn source_names(&self) -> Vec<StreamName> {

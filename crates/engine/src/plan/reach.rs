@@ -49,6 +49,7 @@ fn reach_us(step: &Step) -> i64 {
         | Step::Lookup(_)
         | Step::Order { .. }
         | Step::Window(_)
+        | Step::Spread(_)
         | Step::Episode(_) => 0,
     }
 }

@@ -64,7 +64,12 @@ pub(super) fn alert(
     while cursor.is_at_words(&["RESOLVE"]) {
         resolve(cursor, &mut firing)?;
     }
+    let at = cursor.mark();
     let select = Select { firing, ..select(cursor)? };
+    if select.emit_every_us.is_some() {
+        let hint = "a pipeline with EMIT EVERY, and an alert on its stream WHERE diff = 1".to_owned();
+        return Err(cursor.error_at(at, "an alert on final results", "EMIT EVERY", Some(hint)));
+    }
     let text = cursor.text_since(start);
     Ok(CreateAlert { name, or_replace, if_not_exists, severity, select, text })
 }
@@ -130,7 +135,7 @@ fn resolve(cursor: &mut Cursor<'_>, firing: &mut Firing) -> Result<(), ParseErro
 
 /// Whether a clause begins that stands behind a condition.
 fn ends_condition(cursor: &Cursor<'_>) -> bool {
-    [&["AS"][..], &["RESOLVE", "AFTER"], &["RESOLVE", "WHEN"], &["ALLOWED", "LATENESS"]]
+    [&["AS"][..], &["RESOLVE", "AFTER"], &["RESOLVE", "WHEN"], &["ALLOWED", "LATENESS"], &["EMIT"]]
         .into_iter()
         .any(|words| cursor.is_at_words(words))
 }

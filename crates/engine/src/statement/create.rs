@@ -199,12 +199,13 @@ fn pipeline(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<Cr
     Ok(CreatePipeline { name, into, or_replace, if_not_exists, select, text: cursor.text_since(start) })
 }
 
-/// `[ALLOWED LATENESS INTERVAL …] AS SELECT …`.
+/// `[ALLOWED LATENESS INTERVAL …] [EMIT FINAL | EMIT EVERY INTERVAL …] AS SELECT …`.
 pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
     let mut allowed_lateness_us = 0;
     if cursor.take_words(&["ALLOWED", "LATENESS"])? {
         allowed_lateness_us = interval(cursor)?;
     }
+    let emit_every_us = emit(cursor)?;
     if !cursor.take_word("AS") {
         return Err(cursor.expected("AS", Some("the query follows AS: … AS SELECT …")));
     }
@@ -212,5 +213,20 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
         return Err(cursor.expected("SELECT", None));
     }
     let (text, at) = cursor.rest_of_statement()?;
-    Ok(Select { text, at, allowed_lateness_us, firing: Firing::default() })
+    Ok(Select { text, at, allowed_lateness_us, emit_every_us, firing: Firing::default() })
+}
+
+/// How often windows give what there is before they close.
+fn emit(cursor: &mut Cursor<'_>) -> Result<Option<i64>, ParseError> {
+    if !cursor.take_word("EMIT") || cursor.take_word("FINAL") {
+        return Ok(None);
+    }
+    if !cursor.take_word("EVERY") {
+        return Err(cursor.expected("FINAL or EVERY", Some("EMIT EVERY INTERVAL '10' SECOND")));
+    }
+    let at = cursor.mark();
+    match interval(cursor)? {
+        every_us if every_us > 0 => Ok(Some(every_us)),
+        _ => Err(cursor.error_at(at, "a length of time", "none", None)),
+    }
 }

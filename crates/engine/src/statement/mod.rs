@@ -198,6 +198,8 @@ pub struct Select {
     pub at: Position,
     /// How long after its end a window still takes rows, beyond the watermark; also delays its result.
     pub allowed_lateness_us: i64,
+    /// How often windows give what there is before they close; never without it.
+    pub emit_every_us: Option<i64>,
     /// For an alert; empty for other queries.
     pub firing: Firing,
 }
@@ -206,7 +208,7 @@ impl Select {
     /// A query that stands alone.
     pub fn bare(text: impl Into<String>) -> Select {
         let firing = Firing::default();
-        Select { text: text.into(), at: Position::START, allowed_lateness_us: 0, firing }
+        Select { text: text.into(), at: Position::START, allowed_lateness_us: 0, emit_every_us: None, firing }
     }
 }
 

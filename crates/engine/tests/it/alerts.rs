@@ -3,24 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::{Select, Statement, parse_one};
-use springhouse_engine::{Catalog, PreviewWish, StreamTable};
+use springhouse_engine::{Catalog, PreviewWish};
 use springhouse_meta::{AlertEvent, AlertFilter};
-use springhouse_model::{Severity, TenantId, Timestamp, ValueType};
-use springhouse_schema::{Field, Schema};
+use springhouse_model::{Severity, TenantId, Timestamp};
 
-use crate::case::{decode, driven, late, selected};
+use crate::case::{driven, late, selected};
 use crate::hub::{Hub, at, row, rows_at};
-
-#[derive(Clone, Debug)]
-struct Reading {
-    at_ms: i64,
-    device: u8,
-    n: Option<i64>,
-}
+use crate::readings::{Reading, batch, cuts, homes, readings, time};
 
 #[derive(Clone, Debug)]
 struct Setting {
@@ -38,29 +30,13 @@ struct Setting {
     restart_every: usize,
 }
 
-fn readings() -> impl Strategy<Value = Vec<Reading>> {
-    let step = prop_oneof![6 => 0..4_i64, 1 => 0..100_i64].prop_map(|tenths| tenths * 100);
-    let behind = prop_oneof![6 => 0..20_i64, 1 => 0..100_i64].prop_map(|tenths| tenths * 100);
-    let n = prop::option::weighted(0.9, -10..10_i64);
-    prop::collection::vec((step, behind, 0..4_u8, n), 0..300).prop_map(|rows| {
-        let mut now = 20_000;
-        let reading = |(step, behind, device, n)| {
-            now += step;
-            Reading { at_ms: now - behind, device, n }
-        };
-        rows.into_iter().map(reading).collect()
-    })
-}
-
 fn settings() -> impl Strategy<Value = Setting> {
     let times = (prop::sample::select(vec![0, 100, 1_000, 5_000]), prop::sample::select(vec![0, 0, 500]));
     let above = prop::option::weighted(0.8, -10..10_i64);
     // One end at least.
     let ends = (prop::option::of(-10..10_i64), prop::option::of((1..40_i64).prop_map(|tenths| tenths * 100)))
         .prop_map(|(below, after_ms)| (below, after_ms.or(below.is_none().then_some(1_000))));
-    let cut = prop_oneof![3 => 1..10_usize, 1 => 10..65_537_usize];
-    let cuts = prop::collection::vec(cut, 1..6);
-    (times, above, ends, any::<bool>(), readings(), cuts, 0..4_usize).prop_map(
+    (times, above, ends, any::<bool>(), readings(100, -10..10), cuts(), 0..4_usize).prop_map(
         |((delay_ms, lateness_ms), above, (below, after_ms), names_ts, readings, cuts, restart_every)| {
             Setting { delay_ms, lateness_ms, above, below, after_ms, names_ts, readings, cuts, restart_every }
         },
@@ -155,14 +131,6 @@ fn model(setting: &Setting) -> (Vec<String>, Vec<String>) {
     (out, late)
 }
 
-fn time(ms: i64) -> String {
-    at(ms as f64 / 1e3)
-}
-
-fn schema() -> Schema {
-    Schema::new(vec![Field::new("n", ValueType::Int)])
-}
-
 fn select_of(sql: &str) -> Select {
     let Statement::CreateAlert(alert) = parse_one(sql).unwrap() else { panic!("{sql}") };
     alert.select
@@ -173,25 +141,12 @@ fn planned(setting: &Setting) -> Arc<Plan> {
 }
 
 fn planned_as(setting: &Setting, sql: &str) -> Arc<Plan> {
-    let table = StreamTable {
-        name: "homes".parse().unwrap(),
-        schema: schema(),
-        watermark_delay_us: setting.delay_ms * 1_000,
-    };
-    Arc::new(plan(&select_of(sql), &Catalog::new([table])).unwrap())
-}
-
-fn batch(setting: &Setting) -> RecordBatch {
-    let line = |reading: &Reading| {
-        let n = reading.n.map_or("null".to_owned(), |n| n.to_string());
-        format!(r#"{{"ts":{},"device":"d{}","n":{n}}}"#, time(reading.at_ms), reading.device)
-    };
-    decode(Arc::new(schema()), &setting.readings.iter().map(line).collect::<Vec<_>>())
+    Arc::new(plan(&select_of(sql), &Catalog::new([homes(setting.delay_ms)])).unwrap())
 }
 
 fn engine(setting: &Setting) -> (Vec<String>, Vec<String>) {
     let plan = planned(setting);
-    let (emitted, _) = driven(&plan, &batch(setting), &setting.cuts, setting.restart_every);
+    let (emitted, _) = driven(&plan, &batch(&setting.readings), &setting.cuts, setting.restart_every);
     (selected(&plan, &emitted.rows), late(&emitted.late))
 }
 
@@ -217,8 +172,8 @@ proptest! {
             FROM homes MATCH_RECOGNIZE (PARTITION BY device ORDER BY ts MEASURES min(up.n) AS low, count(up.*) AS c
             PATTERN (up{2,}) WITHIN INTERVAL '3' SECOND DEFINE up AS n <> 3) WHERE low > -2";
         let plan = planned_as(&setting, sql);
-        let (cut, _) = driven(&plan, &batch(&setting), &setting.cuts, setting.restart_every);
-        let (whole, _) = driven(&plan, &batch(&setting), &[usize::MAX], 0);
+        let (cut, _) = driven(&plan, &batch(&setting.readings), &setting.cuts, setting.restart_every);
+        let (whole, _) = driven(&plan, &batch(&setting.readings), &[usize::MAX], 0);
         prop_assert_eq!(selected(&plan, &cut.rows), selected(&plan, &whole.rows));
     }
 }

@@ -160,6 +160,7 @@ pub fn driven(
     let mut take = |emitted: Emitted| {
         all.rows.extend(emitted.rows);
         all.late.extend(emitted.late);
+        all.broken.extend(emitted.broken);
     };
     let mut from = 0;
     let mut pieces = cuts.iter().cycle().zip(1..);

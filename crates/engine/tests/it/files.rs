@@ -65,6 +65,22 @@ fn lines_that_do_not_fit_are_put_aside_with_their_number_and_the_run_goes_on() {
 }
 
 #[test]
+fn rows_without_a_value_are_counted_and_kept_like_lines_that_do_not_fit() {
+    let folder = Folder::new();
+    let rows: Vec<String> = [(1.0, "4"), (2.0, "0"), (3.0, "5")].map(|(second, n)| line(second, n)).into();
+    let sql =
+        "CREATE STREAM homes (n BIGINT); CREATE PIPELINE p INTO inverses AS SELECT 100 / n AS x FROM homes";
+    let stats = folder.run(sql, folder.write("in", &rows.join("\n")), &[(None, "out")]).unwrap();
+    assert_eq!((stats.events, stats.quarantined, stats.broken, stats.rows_out), (3, 0, 1, 2));
+    assert!(stats.first_broken.unwrap().starts_with("division by zero"));
+    assert_eq!(folder.read("out"), "{\"x\":25}\n{\"x\":20}\n");
+    let aside: serde_json::Value = serde_json::from_str(&folder.read("quarantine.ndjson")).unwrap();
+    assert_eq!((&aside["stream"], &aside["reason"]), (&"inverses".into(), &"not_computed".into()));
+    let payload: serde_json::Value = serde_json::from_str(aside["payload"].as_str().unwrap()).unwrap();
+    assert_eq!((&payload["device"], &payload["n"]), (&"a".into(), &0.into()));
+}
+
+#[test]
 fn columns_that_nobody_declared_are_inferred_and_counts_are_told() {
     let folder = Folder::new();
     let rows: Vec<String> = [1.0, 2.0, 30.0, 3.0].map(|second| line(second, "0.5")).into();

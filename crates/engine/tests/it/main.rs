@@ -4,8 +4,10 @@
 
 mod aggregates;
 mod alerts;
+mod broken;
 mod case;
 mod dice;
+mod early;
 mod files;
 mod hub;
 mod joins;
@@ -14,7 +16,9 @@ mod manual;
 mod over;
 mod patterns;
 mod pipelines;
+mod readings;
 mod replacements;
+mod resample;
 mod restarts;
 mod scans;
 mod silence;

@@ -4,21 +4,13 @@ use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
 use proptest::prelude::*;
+use springhouse_engine::Catalog;
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::Select;
-use springhouse_engine::{Catalog, StreamTable};
-use springhouse_model::ValueType;
-use springhouse_schema::{Field, Schema};
 
-use crate::case::{decode, driven, late, selected};
-use crate::hub::{at, lines};
-
-#[derive(Clone, Debug)]
-struct Reading {
-    at_ms: i64,
-    device: u8,
-    n: Option<i64>,
-}
+use crate::case::{driven, late, selected};
+use crate::hub::lines;
+use crate::readings::{Reading, batch, cuts, homes, readings, time};
 
 #[derive(Clone, Debug)]
 struct Setting {
@@ -33,27 +25,11 @@ struct Setting {
     restart_every: usize,
 }
 
-fn readings() -> impl Strategy<Value = Vec<Reading>> {
-    let step = prop_oneof![6 => 0..4_i64, 1 => 0..300_i64].prop_map(|tenths| tenths * 100);
-    let behind = prop_oneof![6 => 0..20_i64, 1 => 0..100_i64].prop_map(|tenths| tenths * 100);
-    let n = prop::option::weighted(0.9, -100..100_i64);
-    prop::collection::vec((step, behind, 0..4_u8, n), 0..300).prop_map(|rows| {
-        let mut now = 20_000;
-        let reading = |(step, behind, device, n)| {
-            now += step;
-            Reading { at_ms: now - behind, device, n }
-        };
-        rows.into_iter().map(reading).collect()
-    })
-}
-
 fn settings() -> impl Strategy<Value = Setting> {
     let delay = prop::sample::select(vec![0, 100, 1_000, 5_000]);
     let lateness = prop::sample::select(vec![0, 0, 500]);
     let frames = ((0..6_u64, 0..6_u64), (0..40_i64, 0..40_i64), 0..5_u64);
-    let cut = prop_oneof![3 => 1..10_usize, 1 => 10..65_537_usize];
-    let cuts = prop::collection::vec(cut, 1..6);
-    (delay, lateness, frames, readings(), cuts, 0..4_usize).prop_map(
+    (delay, lateness, frames, readings(300, -100..100), cuts(), 0..4_usize).prop_map(
         |(delay_ms, lateness_ms, ((a, b), (c, d), lag), readings, cuts, restart_every)| Setting {
             delay_ms,
             lateness_ms,
@@ -136,30 +112,9 @@ fn model(setting: &Setting) -> (Vec<String>, Vec<String>) {
     (on_time.iter().enumerate().map(row).collect(), late)
 }
 
-fn time(ms: i64) -> String {
-    at(ms as f64 / 1e3)
-}
-
-fn schema() -> Schema {
-    Schema::new(vec![Field::new("n", ValueType::Int)])
-}
-
 fn planned(setting: &Setting) -> Arc<Plan> {
-    let table = StreamTable {
-        name: "homes".parse().unwrap(),
-        schema: schema(),
-        watermark_delay_us: setting.delay_ms * 1_000,
-    };
     let select = Select { allowed_lateness_us: setting.lateness_ms * 1_000, ..Select::bare(query(setting)) };
-    Arc::new(plan(&select, &Catalog::new([table])).unwrap())
-}
-
-fn batch(readings: &[Reading]) -> arrow::record_batch::RecordBatch {
-    let line = |reading: &Reading| {
-        let n = reading.n.map_or("null".to_owned(), |n| n.to_string());
-        format!(r#"{{"ts":{},"device":"d{}","n":{n}}}"#, time(reading.at_ms), reading.device)
-    };
-    decode(Arc::new(schema()), &readings.iter().map(line).collect::<Vec<_>>())
+    Arc::new(plan(&select, &Catalog::new([homes(setting.delay_ms)])).unwrap())
 }
 
 fn engine(setting: &Setting) -> (Vec<String>, Vec<String>) {

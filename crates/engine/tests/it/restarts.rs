@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_engine::{EngineError, RunState, Streams};
-use springhouse_ingest::{Ingest, IngestError};
+use springhouse_ingest::{Ingest, IngestError, PutAside};
 use springhouse_log::{DiskLog, Options, Producer};
 use springhouse_meta::{NewStream, SqliteMeta, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
@@ -268,6 +268,16 @@ impl Streams for Full {
     ) -> Result<(), EngineError> {
         self.take_room()?;
         self.inner.append(key, rows, producer).await
+    }
+
+    async fn put_aside(
+        &self,
+        tenant: &TenantId,
+        rows: &[PutAside],
+        producer: Producer,
+    ) -> Result<(), EngineError> {
+        self.take_room()?;
+        Streams::put_aside(&self.inner, tenant, rows, producer).await
     }
 
     async fn mark(&self, key: &StreamKey, mark: Bytes) -> Result<(), EngineError> {

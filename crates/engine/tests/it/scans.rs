@@ -47,7 +47,7 @@ async fn each_of_many_rules_gives_its_rows_once_whatever_the_others_do() {
         let mut dice = Dice::new(seed);
         let mut hub = Hub::new().await;
         hub.sql("CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts)").await;
-        // It fails at the first row, beside the others.
+        // It cannot deal with any row, beside the others.
         hub.sql("CREATE PIPELINE broken INTO nothing AS SELECT device, 1 / (n - n) AS x FROM homes").await;
         let (mut sent, mut paused) = (Vec::new(), Vec::new());
         for at in 0..RULES {
@@ -83,7 +83,7 @@ async fn each_of_many_rules_gives_its_rows_once_whatever_the_others_do() {
             assert_eq!(given(&hub, at), above(&sent, at), "seed {seed}, rule {at}");
         }
         let broken = hub.status_of("broken").await;
-        assert!(broken.error.is_some_and(|error| error.contains("division by zero")), "seed {seed}");
+        assert_eq!((broken.rows_out, broken.broken), (0, sent.len() as u64), "seed {seed}");
         hub.stop().await;
     }
 }

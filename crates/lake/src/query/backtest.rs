@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 use datafusion::logical_expr::{SortExpr, col};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use springhouse_engine::{BacktestPlan, Emitted, Pipeline, Plan, RunError, StreamTable, Task};
+use springhouse_engine::{BacktestPlan, Broken, Emitted, Pipeline, Plan, RunError, StreamTable, Task};
 use springhouse_model::{TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, ID_COLUMN, RECEIVED_COLUMN, TS_COLUMN, adapt};
 use tokio::sync::mpsc;
@@ -48,6 +48,8 @@ pub enum BacktestPart {
     Rows(RecordBatch),
     /// Rows of its stream of late rows.
     Late(RecordBatch),
+    /// A row that it has no value for.
+    Broken(Broken),
     /// Everything has been given; this many rows of the source were read.
     End { scanned: u64 },
 }
@@ -175,6 +177,12 @@ impl Work {
             }
             let is_broken = inside.is_err();
             if self.parts.send(inside.map(part)).await.is_err() || is_broken {
+                return false;
+            }
+        }
+        let span = self.request.from.micros()..self.request.to.micros();
+        for broken in emitted.broken.into_iter().filter(|broken| span.contains(&broken.time)) {
+            if self.parts.send(Ok(BacktestPart::Broken(broken))).await.is_err() {
                 return false;
             }
         }

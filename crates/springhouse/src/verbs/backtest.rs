@@ -54,6 +54,7 @@ pub fn carry_out(client: &Client, args: &Args) -> anyhow::Result<()> {
         Some(path) => create(path)?,
         None => Box::new(BufWriter::new(io::stdout().lock())),
     };
+    let mut why_broken = None;
     let mut late = args.late_file.as_deref().map(create).transpose()?;
     for line in BufReader::new(answer).lines() {
         let line = line.context("the hub's answer broke off")?;
@@ -64,6 +65,9 @@ pub fn carry_out(client: &Client, args: &Args) -> anyhow::Result<()> {
                     writeln!(late, "{row}")?;
                 }
             }
+            Line::Broken(broken) => {
+                why_broken.get_or_insert(broken.why);
+            }
             Line::Error(error) => return Err(Failure::Refused(error).into()),
             Line::End(end) => {
                 rows.flush()?;
@@ -71,6 +75,10 @@ pub fn carry_out(client: &Client, args: &Args) -> anyhow::Result<()> {
                 let count = |key: &str| end.get(key).and_then(Value::as_u64).unwrap_or_default();
                 let (rows, late, scanned) = (count("rows"), count("late"), count("scanned"));
                 eprintln!("{rows} rows and {late} late ones from {scanned} rows of the source");
+                if let Some(why) = why_broken {
+                    let broken = count("broken");
+                    eprintln!("{broken} rows have no value and would be in quarantine, the first: {why}");
+                }
                 return Ok(());
             }
         }
@@ -84,8 +92,15 @@ pub fn carry_out(client: &Client, args: &Args) -> anyhow::Result<()> {
 enum Line {
     Row(Box<RawValue>),
     Late(Box<RawValue>),
+    Broken(Broken),
     End(Value),
     Error(String),
+}
+
+/// A row that an expression has no value for.
+#[derive(serde::Deserialize)]
+struct Broken {
+    why: String,
 }
 
 /// The text of a file or of standard input; `None` for the name of a pipeline.

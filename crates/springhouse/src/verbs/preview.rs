@@ -40,7 +40,11 @@ pub fn carry_out(client: &Client, args: &Args, is_json: bool) -> anyhow::Result<
         return Ok(());
     }
     steps::print(&answer["steps"])?;
-    print_answer(&answer)
+    print_answer(&answer)?;
+    if let Some(why) = answer["why_broken"].as_str() {
+        eprintln!("{} rows have no value and would be in quarantine, the first: {why}", answer["broken"]);
+    }
+    Ok(())
 }
 
 /// `meter=file.ndjson`: the stream, and the rows of the file.

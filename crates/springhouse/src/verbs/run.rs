@@ -79,6 +79,13 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
             stats.quarantined
         );
     }
+    if let (Some(first), false) = (&stats.first_broken, keeps_quarantine) {
+        eprintln!(
+            "{} rows were left out because an expression has no value for them, the first: {first}\nhint: --quarantine \
+             FILE keeps them with their reasons",
+            stats.broken
+        );
+    }
     if args.stats {
         let line = serde_json::to_string(&stats).context("cannot write the statistics")?;
         // With the result on standard output the statistics are not part of it.

@@ -7,13 +7,14 @@ use arrow::record_batch::RecordBatch;
 use springhouse_log::{Producer, Reader};
 use springhouse_model::StreamKey;
 
-use super::{APPEND_ROWS, READ_BYTES, RETRY, Rows, Snapshot, Task, late_producer, row_producer};
+use super::{APPEND_ROWS, READ_BYTES, RETRY, Rows, Snapshot, Task};
+use super::{broken_producer, late_producer, row_producer};
 use crate::RunError;
 use crate::hub::{EngineError, late_key};
 
 impl Task {
     pub(in crate::hub) fn has_rows(&self) -> bool {
-        !self.rows.is_empty() || !self.late.is_empty()
+        !(self.rows.is_empty() && self.late.is_empty() && self.broken.is_empty())
     }
 
     /// Appends what waits, as often as it takes. False when it is told to stop before it could.
@@ -39,6 +40,9 @@ impl Task {
             let late = std::mem::take(&mut self.late);
             (self.next_late, self.late) =
                 self.append(&late_into, late, late_producer(id), self.next_late).await?;
+        }
+        if self.rows.is_empty() && self.late.is_empty() {
+            self.try_put_aside().await?;
         }
         Ok(!self.has_rows())
     }
@@ -66,11 +70,7 @@ impl Task {
                     next += count;
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::warn!(
-                        pipeline = self.work.entry.name,
-                        error = &error as &dyn std::error::Error,
-                        "rows wait for the log"
-                    );
+                    self.tell_of_waiting(&error);
                     return Ok((next, vec![rows.slice(from as usize, (end - next) as usize)]));
                 }
                 Err(error) => return Err(error),
@@ -85,8 +85,11 @@ impl Task {
         let written = |producer| self.work.log.last_producer(producer).map_or(0, |last| last.seq);
         let id = self.work.entry.id;
         let (rows, late) = (written(row_producer(id)), written(late_producer(id)));
+        let broken = written(broken_producer(id));
+        let is_behind =
+            |task: &Task| task.next_row < rows || task.next_late < late || task.next_broken < broken;
         let mut reader = Reader::new(Arc::clone(&self.work.log), self.position);
-        while self.next_row < rows || self.next_late < late {
+        while is_behind(&self) {
             let records = reader.next_ready(READ_BYTES).await?;
             if records.is_empty() {
                 break;
@@ -96,7 +99,7 @@ impl Task {
                 if !self.deliver().await? {
                     return Err(EngineError::Unsettled);
                 }
-                if self.next_row >= rows && self.next_late >= late {
+                if !is_behind(&self) {
                     break;
                 }
             }

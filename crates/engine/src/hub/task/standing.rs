@@ -70,6 +70,7 @@ impl Task {
             rows_in: self.rows_in,
             rows_out: self.next_row,
             late: self.next_late,
+            broken: self.next_broken,
             fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
             trail: self.trail.clone(),
         };
@@ -132,6 +133,7 @@ impl Task {
         gauges.note_rows(self.rows_in, now);
         gauges.rows_out.store(self.next_row, Ordering::Relaxed);
         gauges.late.store(self.next_late, Ordering::Relaxed);
+        gauges.broken.store(self.next_broken, Ordering::Relaxed);
         gauges.position.store(self.position.0, Ordering::Relaxed);
         gauges.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         gauges.watermark.store(self.pipeline.watermark(), Ordering::Relaxed);

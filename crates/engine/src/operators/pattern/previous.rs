@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use crate::RunError;
 use crate::operators::Chunk;
+use crate::operators::broken::evaluate;
 use crate::plan::pattern::PatternStep;
 
 /// The last rows of each partition, as many as PREV looks back.
@@ -26,21 +27,18 @@ impl PreviousRows {
         PreviousRows { rows_kept, last: HashMap::new(), bytes: 0 }
     }
 
-    /// A column for each PREV; the rows of the chunk are then the last ones. `keys` tell the partition of each row.
+    /// The values of the rows of a chunk that PREV asks for.
+    pub fn values(step: &PatternStep, chunk: &Chunk) -> Result<Vec<ArrayRef>, RunError> {
+        step.previous.iter().map(|previous| evaluate(&previous.expr, &chunk.batch)).collect()
+    }
+
+    /// A column for each PREV, of rows with these values. `keys` tell the partition of each row.
     pub fn columns(
-        &mut self,
+        &self,
         step: &PatternStep,
-        chunk: &Chunk,
+        values: &[ArrayRef],
         keys: &[&[u8]],
     ) -> Result<Vec<ArrayRef>, RunError> {
-        if step.previous.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = step
-            .previous
-            .iter()
-            .map(|previous| Ok(previous.expr.evaluate(&chunk.batch)?.into_array(chunk.batch.num_rows())?));
-        let values = values.collect::<Result<Vec<ArrayRef>, RunError>>()?;
         let mut rows_of: HashMap<&[u8], Vec<u32>> = HashMap::new();
         let mut before: Vec<Vec<Place>> = vec![Vec::with_capacity(keys.len()); step.previous.len()];
         for (row, key) in keys.iter().enumerate() {
@@ -53,13 +51,20 @@ impl PreviousRows {
                 });
             }
         }
-        let columns = before.iter().zip(&values).enumerate();
-        let columns = columns.map(|(number, (places, values))| self.column(number, places, values, keys));
-        let columns = columns.collect::<Result<_, _>>()?;
-        for (key, rows) in rows_of {
-            self.keep(key, &rows, &values)?;
+        let columns = before.iter().zip(values).enumerate();
+        columns.map(|(number, (places, values))| self.column(number, places, values, keys)).collect()
+    }
+
+    /// Rows with these values are the last ones from here on.
+    pub fn keep(&mut self, values: &[ArrayRef], keys: &[&[u8]]) -> Result<(), RunError> {
+        if values.is_empty() {
+            return Ok(());
         }
-        Ok(columns)
+        let mut rows_of: HashMap<&[u8], Vec<u32>> = HashMap::new();
+        for (row, key) in keys.iter().enumerate() {
+            rows_of.entry(key).or_default().push(row as u32);
+        }
+        rows_of.into_iter().try_for_each(|(key, rows)| self.keep_last(key, &rows, values))
     }
 
     fn column(
@@ -88,7 +93,7 @@ impl PreviousRows {
         Ok(take(&all, &indices, None)?)
     }
 
-    fn keep(&mut self, key: &[u8], rows: &[u32], values: &[ArrayRef]) -> Result<(), RunError> {
+    fn keep_last(&mut self, key: &[u8], rows: &[u32], values: &[ArrayRef]) -> Result<(), RunError> {
         let skipped = rows.len().saturating_sub(self.rows_kept);
         for row in &rows[skipped..] {
             let row = values.iter().map(|values| ScalarValue::try_from_array(values, *row as usize));

@@ -1,13 +1,14 @@
 //! The rows of a chunk as a pattern sees them: what can be judged without a match is judged for all of them at once.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::prep_null_mask_filter;
-use datafusion::common::ScalarValue;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use datafusion::common::{DataFusionError, ScalarValue};
 
 use super::slot::Slot;
 use crate::RunError;
+use crate::operators::broken::{booleans, evaluate};
 use crate::operators::rowwise::with_row_count;
 use crate::plan::pattern::{Condition, PatternStep};
 
@@ -18,6 +19,8 @@ pub(super) struct Rows {
     /// For each variable whether it takes each row; `None` when that depends on the match.
     judged: Vec<Option<BooleanArray>>,
     kept: Vec<ArrayRef>,
+    /// Rows for which a condition that depends on the match had no value, and why.
+    broken: RefCell<BTreeMap<usize, DataFusionError>>,
 }
 
 impl Rows {
@@ -26,26 +29,21 @@ impl Rows {
         let judged = step.conditions.iter().map(|condition| match condition {
             Condition::Always => Ok(Some(BooleanArray::from(vec![true; rows]))),
             Condition::OfMatch(_) => Ok(None),
-            Condition::OfRow(expr) => Ok(Some(booleans(&expr.evaluate(&batch)?.into_array(rows)?)?)),
+            Condition::OfRow(expr) => Ok(Some(booleans(&evaluate(expr, &batch)?)?)),
         });
         let judged = judged.collect::<Result<Vec<_>, RunError>>()?;
-        let kept = step.kept.iter().map(|expr| Ok(expr.evaluate(&batch)?.into_array(rows)?));
+        let kept = step.kept.iter().map(|expr| evaluate(expr, &batch));
         let kept = kept.collect::<Result<Vec<_>, RunError>>()?;
-        Ok(Rows { batch, judged, kept })
+        Ok(Rows { batch, judged, kept, broken: RefCell::default() })
+    }
+
+    /// Rows that a condition could not judge, each once.
+    pub fn into_broken(self) -> BTreeMap<usize, DataFusionError> {
+        self.broken.into_inner()
     }
 
     pub fn row(&self, index: usize, time: i64) -> Row<'_> {
         Row { rows: self, index, time, kept: OnceCell::new(), alone: OnceCell::new() }
-    }
-}
-
-/// Null is not true.
-fn booleans(array: &ArrayRef) -> Result<BooleanArray, RunError> {
-    match array.as_boolean_opt() {
-        Some(booleans) if booleans.null_count() == 0 => Ok(booleans.clone()),
-        Some(booleans) => Ok(prep_null_mask_filter(booleans)),
-        None if array.null_count() == array.len() => Ok(BooleanArray::from(vec![false; array.len()])),
-        None => Err(RunError::State { what: "a condition is not boolean" }),
     }
 }
 
@@ -84,8 +82,14 @@ impl Row<'_> {
             columns.push(value.to_array()?);
         }
         let batch = with_row_count(&step.condition_schema, columns, 1)?;
-        let judged = booleans(&expr.evaluate(&batch)?.into_array(1)?)?;
-        Ok(judged.value(0))
+        match evaluate(expr, &batch) {
+            Ok(judged) => Ok(booleans(&judged)?.value(0)),
+            Err(RunError::Row(error)) => {
+                self.rows.broken.borrow_mut().entry(self.index).or_insert(error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What is kept of it.

@@ -1,4 +1,5 @@
-//! Window functions in FROM: `TUMBLE(stream, ts, size)`, `HOP(stream, ts, slide, size)`, `SESSION(stream, ts, gap, key …)`.
+//! Functions of time in FROM: `TUMBLE(stream, ts, size)`, `HOP(stream, ts, slide, size)`, `SESSION(stream, ts, gap, key …)`,
+//! and `INTERPOLATE` and `LOCF(stream, ts, step, gap, key …)`.
 
 use std::sync::Arc;
 
@@ -13,12 +14,15 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{Aligned, Window, WindowNode, time_type};
 use crate::plan::PlanError;
+use crate::plan::resample::{self, Fill, Grid};
 
 /// A row is in as many windows as their size has slides.
 const WINDOWS_OF_A_ROW_MAX: i64 = 2_000;
 
 /// A window is put together from slices as long as the greatest common divisor of slide and size.
 const SLICES_OF_A_WINDOW_MAX: i64 = 10_000;
+/// Rows between two others.
+const ROWS_OF_A_GAP_MAX: i64 = 10_000;
 /// 1,000 years, as for ALLOWED LATENESS.
 const LENGTH_US_MAX: i64 = 1_000 * 31_557_600 * 1_000_000;
 
@@ -32,6 +36,7 @@ enum Function {
     Tumble,
     Hop,
     Session,
+    Resample(Fill),
 }
 
 impl Function {
@@ -42,6 +47,8 @@ impl Function {
             "tumble" => Function::Tumble,
             "hop" => Function::Hop,
             "session" => Function::Session,
+            "interpolate" => Function::Resample(Fill::Linear),
+            "locf" => Function::Resample(Fill::Last),
             _ => return None,
         })
     }
@@ -51,15 +58,23 @@ impl Function {
             Function::Tumble => "TUMBLE",
             Function::Hop => "HOP",
             Function::Session => "SESSION",
+            Function::Resample(Fill::Linear) => "INTERPOLATE",
+            Function::Resample(Fill::Last) => "LOCF",
         }
     }
 
-    /// The arguments that have to be there, by the names of SQL:2016. What follows are keys of sessions.
+    /// Whether keys may follow the arguments that have to be there.
+    fn takes_keys(self) -> bool {
+        matches!(self, Function::Session | Function::Resample(_))
+    }
+
+    /// The arguments that have to be there, by the names of SQL:2016. What follows are keys.
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Function::Tumble => &["data", "timecol", "size"],
             Function::Hop => &["data", "timecol", "slide", "size"],
             Function::Session => &["data", "timecol", "gap"],
+            Function::Resample(_) => &["data", "timecol", "step", "gap"],
         }
     }
 
@@ -70,6 +85,14 @@ impl Function {
                 "HOP(stream, ts, INTERVAL '10' SECOND, INTERVAL '1' MINUTE): every 10 s the last minute"
             }
             Function::Session => "SESSION(stream, ts, INTERVAL '30' SECOND, device)",
+            Function::Resample(Fill::Linear) => {
+                "INTERPOLATE(stream, ts, INTERVAL '1' MINUTE, INTERVAL '10' MINUTE, device): a row each minute between \
+                 two of a device that are at most ten minutes apart"
+            }
+            Function::Resample(Fill::Last) => {
+                "LOCF(stream, ts, INTERVAL '1' MINUTE, INTERVAL '10' MINUTE, device): a row each minute with the values \
+                 of the one before, for at most ten minutes"
+            }
         }
     }
 
@@ -107,9 +130,27 @@ impl RelationPlanner for WindowFunctions {
         for length in lengths {
             micros.push(length_us(function, &context.sql_to_expr((*length).clone(), &DFSchema::empty())?)?);
         }
-        let node = WindowNode::new(input, ts, keys, window(function, &micros)?)?;
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        let plan = match function {
+            Function::Resample(fill) => {
+                resample::resampled(input, &ts, &keys, grid(function, &micros)?, fill)?
+            }
+            _ => {
+                let node = WindowNode::new(input, ts, keys, window(function, &micros)?)?;
+                LogicalPlan::Extension(Extension { node: Arc::new(node) })
+            }
+        };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))))
+    }
+}
+
+fn grid(function: Function, lengths: &[i64]) -> Result<Grid, PlanError> {
+    match lengths {
+        [step_us, gap_us] if gap_us < step_us => Err(function.usage("the gap is shorter than the step")),
+        [step_us, gap_us] if gap_us / step_us > ROWS_OF_A_GAP_MAX => {
+            Err(function.usage(&format!("a gap would be filled with more than {ROWS_OF_A_GAP_MAX} rows")))
+        }
+        [step_us, gap_us] => Ok(Grid::new(*step_us, *gap_us)),
+        _ => Err(function.usage("arguments are missing")),
     }
 }
 
@@ -147,7 +188,7 @@ fn column(
     }
 }
 
-/// The arguments in their order, by position or by name; the keys of sessions behind them.
+/// The arguments in their order, by position or by name; keys behind them.
 fn arguments(function: Function, args: &[FunctionArg]) -> Result<Vec<&SqlExpr>, PlanError> {
     let names = function.arguments();
     let wrong = || function.usage(&format!("{} arguments are expected", in_words(names.len())));
@@ -168,11 +209,11 @@ fn arguments(function: Function, args: &[FunctionArg]) -> Result<Vec<&SqlExpr>, 
         };
         match (slot, value) {
             (Some(slot), _) if slot < names.len() => found[slot] = Some(value),
-            (Some(_), SqlExpr::Tuple(keys)) if function == Function::Session => {
+            (Some(_), SqlExpr::Tuple(keys)) if function.takes_keys() => {
                 found.extend(keys.iter().map(Some));
             }
-            (Some(_), SqlExpr::Nested(key)) if function == Function::Session => found.push(Some(key)),
-            (Some(_), key) if function == Function::Session => found.push(Some(key)),
+            (Some(_), SqlExpr::Nested(key)) if function.takes_keys() => found.push(Some(key)),
+            (Some(_), key) if function.takes_keys() => found.push(Some(key)),
             _ => return Err(wrong()),
         }
     }
