@@ -8,6 +8,7 @@ import { Button } from "../ui/button";
 import { Confirm } from "../ui/confirm";
 import { Dialog } from "../ui/dialog";
 import { ProblemNote } from "../ui/problem-note";
+import { isOfPipeline } from "./reason";
 
 interface Props {
   items: readonly QuarantinedMessage[];
@@ -31,12 +32,15 @@ export function QuarantineActions({ items, stream, isSingle = false }: Props) {
       await refresh();
     },
   });
+  const isReplayable = items.length === 0 || items.some((item) => !isOfPipeline(item));
   const size = isSingle ? "" : "h-7! px-2! text-[12px]!";
   return (
     <>
-      <Button className={size} icon={<RotateCcw size={13} aria-hidden />} disabled={replay.isPending || items.length === 0} onClick={() => replay.mutate()}>
-        {isSingle ? "Replay" : "Replay all"}
-      </Button>
+      {isReplayable && (
+        <Button className={size} icon={<RotateCcw size={13} aria-hidden />} disabled={replay.isPending || items.length === 0} onClick={() => replay.mutate()}>
+          {isSingle ? "Replay" : "Replay all"}
+        </Button>
+      )}
       <Button look="danger" className={size} icon={<Trash2 size={13} aria-hidden />} disabled={items.length === 0} onClick={() => setAsks(true)}>
         {isSingle ? "Purge" : "Purge all"}
       </Button>

@@ -14,3 +14,8 @@ export function payloadText(payload: string): string {
     return payload;
   }
 }
+
+/** Whether a pipeline put it aside: a row, which has come through the door and is in its stream. */
+export function isOfPipeline(message: { topic: string }): boolean {
+  return message.topic.startsWith("$pipeline/");
+}
