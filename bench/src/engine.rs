@@ -1,13 +1,9 @@
 //! `springhouse run` over generated events: CPU seconds per million events and memory.
 
-use std::fs;
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
-
-use crate::Arguments;
 use crate::report::Report;
+use crate::{Arguments, run};
 
 const SCHEMA: &str = "CREATE STREAM src (device TEXT, site TEXT, seq BIGINT, temp DOUBLE, humidity DOUBLE, power DOUBLE, status TEXT, \
                       WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);\n";
@@ -44,43 +40,19 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.table(&["query", "events", "rows out", "late", "CPU s per million", "wall s", "peak RSS MB"]);
     let folder = tempfile::tempdir_in(&arguments.scratch)?;
     let events = folder.path().join("events.ndjson");
-    let made = Command::new(&arguments.springhouse)
-        .args(["sim", "--print-events", &arguments.events.to_string()])
-        .stdout(fs::File::create(&events)?)
-        .status()?;
-    if !made.success() {
-        bail!("the event generator failed");
-    }
+    run::generate(arguments, "--print-events", arguments.events, &events)?;
     for (name, query) in QUERIES {
-        let file = folder.path().join("query.sql");
-        fs::write(&file, format!("{SCHEMA}{query};\n"))?;
-        let output = Command::new(&arguments.springhouse)
-            .arg("run")
-            .arg(&file)
-            .arg("--from")
-            .arg(format!("src={}", events.display()))
-            .arg("--to")
-            .arg(folder.path().join("out.ndjson"))
-            .arg("--stats")
-            .output()?;
-        let stats = stats(&output.stdout).or_else(|| stats(&output.stderr)).with_context(|| {
-            format!("`springhouse run` gave no statistics: {}", String::from_utf8_lossy(&output.stderr))
-        })?;
-        let number = |key: &str| stats[key].as_f64().unwrap_or(f64::NAN);
+        let sql = format!("{SCHEMA}{query};\n");
+        let ran = run::run(arguments, &sql, "src", &events, &folder.path().join("out.ndjson"))?;
         report.row(&[
             name.to_owned(),
-            format!("{:.0}", number("events")),
-            format!("{:.0}", number("rows_out")),
-            format!("{:.0}", number("late")),
-            format!("{:.2}", number("cpu_seconds") * 1e6 / number("events")),
-            format!("{:.2}", number("wall_seconds")),
-            format!("{:.0}", number("peak_rss_mb")),
+            format!("{:.0}", ran.events),
+            format!("{:.0}", ran.rows_out),
+            format!("{:.0}", ran.late),
+            format!("{:.2}", ran.cpu_per_million()),
+            format!("{:.2}", ran.wall_seconds),
+            format!("{:.0}", ran.peak_rss_mb),
         ]);
     }
     Ok(())
-}
-
-fn stats(output: &[u8]) -> Option<Value> {
-    let text = String::from_utf8_lossy(output);
-    text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok().filter(Value::is_object))
 }

@@ -10,11 +10,13 @@ mod engine;
 mod history;
 mod idle;
 mod latency;
+mod nexmark;
 mod process;
 mod random;
 mod recovery;
 mod report;
 mod rules;
+mod run;
 mod servers;
 mod soak;
 mod starting;
@@ -31,7 +33,8 @@ enum Part {
     Mqtt,
     Idle,
     Latency,
-    Run,
+    Engine,
+    Nexmark,
     Start,
     Recovery,
     History,
@@ -60,7 +63,7 @@ struct Arguments {
     /// Publishers and unacknowledged messages of each, for the throughput rows.
     #[arg(long, value_delimiter = ',', default_value = "100x16,100x1,1x100,1x1")]
     loads: Vec<throughput::Load>,
-    /// Events of the engine's input.
+    /// Events of the engine's input, and of the auction house's.
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
     /// Connections held open in the idle part.
@@ -118,8 +121,11 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
     if wanted(Part::Latency) {
         latency::measure(arguments, report).await?;
     }
-    if wanted(Part::Run) {
+    if wanted(Part::Engine) {
         engine::measure(arguments, report)?;
+    }
+    if wanted(Part::Nexmark) {
+        nexmark::measure(arguments, report)?;
     }
     if wanted(Part::Start) {
         starting::measure(arguments, report).await?;

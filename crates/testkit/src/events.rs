@@ -8,6 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
+use crate::random::Random;
+
 const START_MS: u64 = 1_767_225_600_000;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -52,22 +54,6 @@ pub fn write_events(options: EventOptions, out: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-/// xorshift64*: a generator whose whole definition fits here, so that the bytes never change with a library.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 struct Source {
     random: Random,
     temperature: Vec<f64>,
@@ -77,7 +63,7 @@ struct Source {
 impl Source {
     fn new(devices: u64) -> Source {
         Source {
-            random: Random(SEED),
+            random: Random::new(SEED),
             temperature: (0..devices).map(|device| 18.0 + (device % 17) as f64 * 0.5).collect(),
             sent: vec![0; devices as usize],
         }

@@ -4,6 +4,7 @@
 //! The way of a reading: [`weather`] and [`solar`] give the day, [`house`] answers with heat, [`appliance`] and
 //! [`occupancy`] with people, [`Home`] turns that into the readings of its devices, [`faults`] spoil some of them,
 //! and [`Publisher`] carries them to a hub over real MQTT, as devices do. [`Fleet`] runs many homes beside real time.
+//! What benchmarks count stands beside: [`write_events`], and the auction house of [`nexmark`].
 
 pub mod appliance;
 mod events;
@@ -11,10 +12,12 @@ pub mod faults;
 mod fleet;
 mod home;
 pub mod house;
+pub mod nexmark;
 pub mod noise;
 pub mod occupancy;
 mod pace;
 mod publisher;
+mod random;
 mod reading;
 pub mod region;
 pub mod solar;

@@ -13,6 +13,7 @@ mod hub;
 mod joins;
 mod looking;
 mod manual;
+mod nexmark;
 mod over;
 mod patterns;
 mod pipelines;

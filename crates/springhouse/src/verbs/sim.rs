@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use springhouse_model::{Clock, SystemClock, Timestamp};
+use springhouse_testkit::nexmark::{NexmarkOptions, write_nexmark};
 use springhouse_testkit::{EventOptions, Fault, Fleet, FleetOptions, Home, HomeOptions, Pace, write_events};
 use tokio::time::Instant;
 
@@ -68,13 +69,17 @@ pub struct Args {
     /// Print this many readings of the stream that the benchmarks use, 129 bytes each, some of them late
     #[arg(long, value_name = "COUNT", conflicts_with_all = ["print", "since", "run_for"])]
     print_events: Option<u64>,
+    /// Print this many events of the Nexmark benchmark's auction house
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["print", "print_events", "since", "run_for"])]
+    print_nexmark: Option<u64>,
 }
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
-    match (args.print, args.print_events) {
-        (Some(length), _) => print(&args, length),
-        (None, Some(events)) => print_events(events),
-        (None, None) => runtime::run_hub(2, publish(args)),
+    match (args.print, args.print_events, args.print_nexmark) {
+        (Some(length), ..) => print(&args, length),
+        (None, Some(events), _) => print_events(events),
+        (None, None, Some(events)) => print_nexmark(events, args.seed),
+        (None, None, None) => runtime::run_hub(2, publish(args)),
     }
 }
 
@@ -82,6 +87,13 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
 fn print_events(events: u64) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     write_events(EventOptions { events, ..EventOptions::default() }, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn print_nexmark(events: u64, seed: u64) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    write_nexmark(NexmarkOptions { events, seed, ..NexmarkOptions::default() }, &mut out)?;
     out.flush()?;
     Ok(())
 }

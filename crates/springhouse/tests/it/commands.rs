@@ -1,6 +1,7 @@
 //! What a person meets at the command line: help, configuration, errors with hints and exit codes.
 
 use std::fs;
+use std::path::Path;
 
 use tempfile::tempdir;
 
@@ -95,4 +96,21 @@ fn simulated_homes_can_be_printed() {
     let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(rows.len() > 100, "{}", rows.len());
     assert!(rows.iter().any(|row| row["device"] == "home-02-thermostat" && row["stream"] == "climate"));
+}
+
+#[test]
+fn the_auction_house_is_printed_as_its_queries_read_it() {
+    let directory = tempdir().unwrap();
+    let (code, text, error) =
+        said(&run(directory.path(), &["sim", "--seed", "5", "--print-nexmark", "5000"]));
+    assert_eq!((code, text.lines().count()), (Some(0), 5_000), "{error}");
+    fs::write(directory.path().join("events.ndjson"), text).unwrap();
+    let query = Path::new("../../docs/examples/nexmark/q0.sql").canonicalize().unwrap();
+    let query = query.to_str().unwrap();
+    let arguments = ["run", query, "--from", "nexmark=events.ndjson", "--to", "out.ndjson", "--stats"];
+    let (code, stats, error) = said(&run(directory.path(), &arguments));
+    assert_eq!(code, Some(0), "{error}");
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    // 46 of 50 events are bids.
+    assert_eq!((&stats["rows_out"], &stats["quarantined"]), (&4_600.into(), &0.into()), "{stats}");
 }

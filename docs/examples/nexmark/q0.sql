@@ -1,0 +1,7 @@
+-- Nexmark query 0, pass through: all bids as they are. What it takes to read and write.
+
+CREATE STREAM nexmark (event TEXT, id BIGINT, name TEXT, email TEXT, credit_card TEXT, city TEXT, state TEXT, item TEXT,
+  description TEXT, initial_bid BIGINT, reserve BIGINT, expires TIMESTAMP, seller BIGINT, category BIGINT, auction BIGINT,
+  bidder BIGINT, price BIGINT, extra TEXT, WATERMARK FOR ts AS ts - INTERVAL '4' SECOND);
+
+SELECT auction, bidder, price, ts, extra FROM nexmark WHERE event = 'bid';
