@@ -83,7 +83,7 @@ web: ## build the page that is embedded in the program
 web-check: ## the page's types, lint and build
 	@scripts/web.sh check
 
-bench: ## measure beside other systems in one run; writes docs/benchmarks.md
+bench: ## measure beside other systems in one run; writes docs/benchmarks.md (ARGS=--flink: Flink too, installed)
 	@scripts/setup.sh bench
 	@$(MAKE) release
 	@bench/run.sh $(ARGS)

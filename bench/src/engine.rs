@@ -1,13 +1,13 @@
-//! `springhouse run` over generated events: CPU seconds per million events and memory.
+//! Four queries over generated events, by `springhouse run` and as pipelines: CPU seconds per million events and memory.
 
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::{Arguments, run};
+use crate::{Arguments, pipelines, run};
 
-const SCHEMA: &str = "CREATE STREAM src (device TEXT, site TEXT, seq BIGINT, temp DOUBLE, humidity DOUBLE, power DOUBLE, status TEXT, \
+pub const SCHEMA: &str = "CREATE STREAM src (device TEXT, site TEXT, seq BIGINT, temp DOUBLE, humidity DOUBLE, power DOUBLE, status TEXT, \
                       WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);\n";
-const QUERIES: [(&str, &str); 4] = [
+pub const QUERIES: [(&str, &str); 4] = [
     ("q0 filter + project", "SELECT device, ts, temp * 1.8 + 32 AS f, power FROM src WHERE power > 500"),
     (
         "q1 tumble 10 s",
@@ -28,12 +28,12 @@ const QUERIES: [(&str, &str); 4] = [
     ),
 ];
 
-pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
+pub async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.section(
-        "Engine: NDJSON → rows, one process, no hub",
+        "Engine: NDJSON → rows, in one process and in a hub",
         &format!(
             "{} events of 129 bytes from 2,000 devices, event time out of order by up to 3 s, 0.1 % late by 10 to 60 s. \
-             Published for comparison: Flink 2.3.0 SQL needs 1.8 (q0), 2.8 to 3.3 (q1), 3.4 to 3.6 (q2) and 11.8 (q3) CPU-s per million for the whole job.",
+             `make bench ARGS=--flink` measures Flink beside them.",
             arguments.events
         ),
     );
@@ -54,5 +54,5 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
             format!("{:.0}", ran.peak_rss_mb),
         ]);
     }
-    Ok(())
+    pipelines::measure(arguments, report, &events).await
 }

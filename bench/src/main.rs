@@ -7,10 +7,12 @@ mod api;
 mod client;
 mod disk;
 mod engine;
+mod flink;
 mod history;
 mod idle;
 mod latency;
 mod nexmark;
+mod pipelines;
 mod process;
 mod random;
 mod recovery;
@@ -39,6 +41,8 @@ enum Part {
     Recovery,
     History,
     Rules,
+    /// Only when it is named: Flink has to be installed.
+    Flink,
     /// Only when it is named: no measurement, and it takes its time.
     Soak,
 }
@@ -54,6 +58,15 @@ struct Arguments {
     /// Debian's mosquitto; its rows are left out when it is not there.
     #[arg(long, default_value = "/usr/sbin/mosquitto")]
     mosquitto: PathBuf,
+    /// Measure Flink too, beside all parts that are measured.
+    #[arg(long)]
+    flink: bool,
+    /// A Python with apache-flink, for the part `flink`; `bench/run.sh` installs one.
+    #[arg(long, env = "FLINK_PYTHON")]
+    flink_python: Option<PathBuf>,
+    /// The program that runs a query as a Flink job.
+    #[arg(long, default_value = "bench/flink/job.py")]
+    flink_job: PathBuf,
     /// Folder for data directories; should lie on the disk that a hub would use.
     #[arg(long, default_value = "/var/tmp")]
     scratch: PathBuf,
@@ -122,7 +135,10 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
         latency::measure(arguments, report).await?;
     }
     if wanted(Part::Engine) {
-        engine::measure(arguments, report)?;
+        engine::measure(arguments, report).await?;
+    }
+    if arguments.flink || arguments.parts.contains(&Part::Flink) {
+        flink::measure(arguments, report)?;
     }
     if wanted(Part::Nexmark) {
         nexmark::measure(arguments, report)?;

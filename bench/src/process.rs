@@ -9,12 +9,31 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// User and system CPU seconds of a process, its threads included.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat =
-        fs::read_to_string(format!("/proc/{pid}/stat")).context("cannot read the process's CPU time")?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    Ok(cpu_in(&stat.context("cannot read the process's CPU time")?))
+}
+
+/// User and system CPU seconds of those threads of a process that have a name.
+pub fn threads_cpu_seconds(pid: u32, name: &str) -> Result<f64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("cannot list the process's threads")?;
+    let mut seconds = 0.0;
+    for thread in threads {
+        let stat = thread?.path().join("stat");
+        // A thread may end in between.
+        let Ok(stat) = fs::read_to_string(stat) else { continue };
+        if stat.contains(&format!("({name})")) {
+            seconds += cpu_in(&stat);
+        }
+    }
+    Ok(seconds)
+}
+
+/// The CPU seconds in a `stat`, of a process or of a thread.
+fn cpu_in(stat: &str) -> f64 {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok((ticks(11) + ticks(12)) / TICKS_PER_SECOND)
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
 /// Resident memory in megabytes that no file backs.

@@ -38,9 +38,9 @@ impl Report {
         self.text.push_str(&format!("\n## {title}\n\n{words}\n\n"));
     }
 
-    /// Behind another table of the same section it begins after an empty line.
+    /// Behind something else of the same section it begins after an empty line.
     pub fn table(&mut self, columns: &[&str]) {
-        if self.text.ends_with("|\n") {
+        if !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
         self.text.push_str(&format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len())));
@@ -49,6 +49,11 @@ impl Report {
     pub fn row(&mut self, cells: &[String]) {
         eprintln!("  {}", cells.join(" | "));
         self.text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+
+    /// A paragraph behind a table.
+    pub fn words(&mut self, words: &str) {
+        self.text.push_str(&format!("\n{words}\n"));
     }
 
     pub fn finish(self, out: Option<&Path>) -> Result<()> {
