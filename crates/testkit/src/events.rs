@@ -4,10 +4,9 @@
 //! `late_permille` of a thousand arrive 10 to 60 s late instead. Event time begins at 2026-01-01T00:00:00Z.
 //! The same options give the same bytes, so that different systems can be compared on them.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
+use crate::arrivals::Arrivals;
 use crate::random::Random;
 
 const START_MS: u64 = 1_767_225_600_000;
@@ -30,25 +29,20 @@ impl Default for EventOptions {
 /// Writes the events in the order of their arrival.
 pub fn write_events(options: EventOptions, out: &mut impl Write) -> io::Result<()> {
     let mut source = Source::new(options.devices);
-    // Events on their way: arrival, event time, device.
-    let mut travelling: BinaryHeap<Reverse<(u64, u64, u64)>> = BinaryHeap::new();
+    let mut arrivals = Arrivals::new();
     for number in 0..options.events {
         let (tick, device) = (number / options.devices, number % options.devices);
         let event_ms = START_MS + tick * 1_000 + device * 1_000 / options.devices;
-        let mut delay_ms = source.random.next() % (options.jitter_ms + 1);
-        if source.random.next() % 1_000 < options.late_permille {
-            delay_ms = 10_000 + source.random.next() % 50_000;
+        let mut delay_ms = source.random.below(options.jitter_ms + 1);
+        if source.random.below(1_000) < options.late_permille {
+            delay_ms = 10_000 + source.random.below(50_000);
         }
-        travelling.push(Reverse((event_ms + delay_ms, event_ms, device)));
-        while let Some(&Reverse((arrival_ms, event, from))) = travelling.peek() {
-            if arrival_ms > event_ms {
-                break;
-            }
-            travelling.pop();
+        arrivals.send(event_ms + delay_ms, (device, event_ms));
+        while let Some((from, event)) = arrivals.next_by(event_ms) {
             source.write(from, event, out)?;
         }
     }
-    while let Some(Reverse((_, event, from))) = travelling.pop() {
+    while let Some((from, event)) = arrivals.next() {
         source.write(from, event, out)?;
     }
     Ok(())

@@ -4,9 +4,11 @@
 //! The way of a reading: [`weather`] and [`solar`] give the day, [`house`] answers with heat, [`appliance`] and
 //! [`occupancy`] with people, [`Home`] turns that into the readings of its devices, [`faults`] spoil some of them,
 //! and [`Publisher`] carries them to a hub over real MQTT, as devices do. [`Fleet`] runs many homes beside real time.
-//! What benchmarks count stands beside: [`write_events`], and the auction house of [`nexmark`].
+//! What benchmarks count stands beside: [`write_events`], the auction house of [`nexmark`], the sensors of [`city`].
 
 pub mod appliance;
+mod arrivals;
+pub mod city;
 mod events;
 pub mod faults;
 mod fleet;

@@ -21,6 +21,7 @@ mod readings;
 mod replacements;
 mod resample;
 mod restarts;
+mod riotbench;
 mod scans;
 mod silence;
 mod slt;

@@ -131,11 +131,11 @@ fn rows_of(query: &str, events: &[Event]) -> Vec<String> {
 }
 
 /// `2026-01-01T00:00:00Z` and so many milliseconds, as rows tell it.
-fn time(ms: u64) -> String {
+pub fn time(ms: u64) -> String {
     let since = ms - 1_767_225_600_000;
-    let (minutes, seconds, rest) = (since / 60_000, since / 1_000 % 60, since % 1_000);
-    let fraction = if rest == 0 { String::new() } else { format!(".{rest:03}") };
-    format!("2026-01-01T00:{minutes:02}:{seconds:02}{fraction}Z")
+    let (hours, minutes, seconds) = (since / 3_600_000, since / 60_000 % 60, since / 1_000 % 60);
+    let fraction = if since.is_multiple_of(1_000) { String::new() } else { format!(".{:03}", since % 1_000) };
+    format!("2026-01-01T{hours:02}:{minutes:02}:{seconds:02}{fraction}Z")
 }
 
 fn check(query: &str, expected: impl Fn(&House) -> Vec<Value>) {

@@ -1,12 +1,13 @@
 //! `springhouse sim`: simulated homes on a hub, or printed.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use springhouse_model::{Clock, SystemClock, Timestamp};
+use springhouse_testkit::city::{CityOptions, write_city};
 use springhouse_testkit::nexmark::{NexmarkOptions, write_nexmark};
 use springhouse_testkit::{EventOptions, Fault, Fleet, FleetOptions, Home, HomeOptions, Pace, write_events};
 use tokio::time::Instant;
@@ -72,28 +73,36 @@ pub struct Args {
     /// Print this many events of the Nexmark benchmark's auction house
     #[arg(long, value_name = "COUNT", conflicts_with_all = ["print", "print_events", "since", "run_for"])]
     print_nexmark: Option<u64>,
+    /// Print this many readings of sensors in seven cities, some of them wrong
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["print", "print_events", "print_nexmark", "since", "run_for"])]
+    print_city: Option<u64>,
 }
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
-    match (args.print, args.print_events, args.print_nexmark) {
-        (Some(length), ..) => print(&args, length),
-        (None, Some(events), _) => print_events(events),
-        (None, None, Some(events)) => print_nexmark(events, args.seed),
-        (None, None, None) => runtime::run_hub(2, publish(args)),
+    if let Some(length) = args.print {
+        return print(&args, length);
     }
+    // The same bytes every time, so that different systems can be compared on them.
+    if let Some(events) = args.print_events {
+        return to_stdout(|out| write_events(EventOptions { events, ..EventOptions::default() }, out));
+    }
+    let seed = args.seed;
+    if let Some(events) = args.print_nexmark {
+        return to_stdout(|out| {
+            write_nexmark(NexmarkOptions { events, seed, ..NexmarkOptions::default() }, out)
+        });
+    }
+    if let Some(readings) = args.print_city {
+        return to_stdout(|out| write_city(CityOptions { readings, seed, ..CityOptions::default() }, out));
+    }
+    runtime::run_hub(2, publish(args))
 }
 
-/// The same bytes every time, so that different systems can be compared on them.
-fn print_events(events: u64) -> anyhow::Result<()> {
-    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-    write_events(EventOptions { events, ..EventOptions::default() }, &mut out)?;
-    out.flush()?;
-    Ok(())
-}
-
-fn print_nexmark(events: u64, seed: u64) -> anyhow::Result<()> {
-    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-    write_nexmark(NexmarkOptions { events, seed, ..NexmarkOptions::default() }, &mut out)?;
+fn to_stdout(
+    write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    write(&mut out)?;
     out.flush()?;
     Ok(())
 }

@@ -16,11 +16,11 @@
 mod draw;
 mod event;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 pub use event::{Auction, Bid, Event, Person, What};
 
+use crate::arrivals::Arrivals;
 use crate::random::Random;
 use draw::Draw;
 
@@ -52,8 +52,7 @@ pub struct Nexmark {
     disorder_ms: u64,
     next: u64,
     events: u64,
-    /// Events on their way, by arrival and number.
-    travelling: BTreeMap<(u64, u64), Event>,
+    arrivals: Arrivals<Event>,
 }
 
 impl Nexmark {
@@ -64,7 +63,7 @@ impl Nexmark {
             disorder_ms: options.disorder_ms,
             next: 0,
             events: options.events,
-            travelling: BTreeMap::new(),
+            arrivals: Arrivals::new(),
         }
     }
 }
@@ -76,17 +75,13 @@ impl Iterator for Nexmark {
         while self.next < self.events {
             let event = self.draw.event(self.next);
             let happened_ms = event.ts_ms;
-            let arrival_ms = happened_ms + self.delays.below(self.disorder_ms + 1);
-            self.travelling.insert((arrival_ms, self.next), event);
+            self.arrivals.send(happened_ms + self.delays.below(self.disorder_ms + 1), event);
             self.next += 1;
-            // What arrives later than this event happened may still be overtaken by one that is yet to happen.
-            if let Some(first) = self.travelling.first_entry()
-                && first.key().0 <= happened_ms
-            {
-                return Some(first.remove());
+            if let Some(event) = self.arrivals.next_by(happened_ms) {
+                return Some(event);
             }
         }
-        self.travelling.pop_first().map(|(_, event)| event)
+        self.arrivals.next()
     }
 }
 
