@@ -41,6 +41,8 @@ pub(super) enum Meaning {
     /// A time that is behind the event time of its row by at most so much.
     Behind {
         behind_us: i64,
+        /// Of a pair in which no side is missing: that of the left row, 0, or of the right one, 1. The later one is that of the pair.
+        side: Option<usize>,
     },
     Other,
 }
@@ -155,7 +157,7 @@ pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) ->
     let delay = |source: &StreamTable| source.watermark_delay_us;
     let ts = plan.schema().fields().iter().position(|field| field.name() == TS_COLUMN);
     let output_delay_us = match ts.and_then(|ts| chain.meanings.get(ts)) {
-        Some(Meaning::Behind { behind_us }) => *behind_us,
+        Some(Meaning::Behind { behind_us, .. }) => *behind_us,
         _ if chain.matched => chain.behind_us,
         _ if chain.aggregated || chain.in_order => 0,
         _ => chain.sources.iter().map(delay).max().unwrap_or_default().max(chain.behind_us),
@@ -383,8 +385,24 @@ fn meaning(expr: &Expr, input: &DFSchema, meanings: &[Meaning]) -> Meaning {
             .maybe_index_of_column(column)
             .and_then(|index| meanings.get(index).copied())
             .unwrap_or(Meaning::Other),
+        Expr::ScalarFunction(function) if function.func.name() == "greatest" => {
+            later(function.args.iter().map(|argument| meaning(argument, input, meanings)))
+        }
         _ => Meaning::Other,
     }
+}
+
+/// The latest of some times: that of a pair, if it is one of them or both rows have theirs among them.
+fn later(times: impl Iterator<Item = Meaning>) -> Meaning {
+    let mut sides = [false, false];
+    for time in times {
+        match time {
+            Meaning::EventTime => sides = [true, true],
+            Meaning::Behind { side: Some(side), .. } => sides[side] = true,
+            _ => return Meaning::Other,
+        }
+    }
+    if sides == [true, true] { Meaning::EventTime } else { Meaning::Other }
 }
 
 /// Whether an expression computes with the bounds of the window.

@@ -203,15 +203,18 @@ fn near(
             ));
         }
     };
-    let meanings =
-        sides.iter().zip(reach).zip([keeps[1], keeps[0]]).flat_map(|(((chain, _), reach), nulls)| {
-            chain.meanings.iter().map(move |meaning| match (*meaning, reach) {
-                (Meaning::EventTime, Reach::After(0)) if !nulls => Meaning::EventTime,
-                (Meaning::EventTime, Reach::After(behind_us)) => Meaning::Behind { behind_us },
-                (Meaning::EventTime, Reach::Window { size_us, .. }) => Meaning::Behind { behind_us: size_us },
-                _ => Meaning::Other,
-            })
-        });
+    let is_whole = keeps == [false, false];
+    let meanings = sides.iter().zip(reach).enumerate().flat_map(|(at, ((chain, _), reach))| {
+        // The rows that the other side keeps have nulls here.
+        let nulls = keeps[1 - at];
+        let behind = move |behind_us| Meaning::Behind { behind_us, side: is_whole.then_some(at) };
+        chain.meanings.iter().map(move |meaning| match (*meaning, reach) {
+            (Meaning::EventTime, Reach::After(0)) if !nulls => Meaning::EventTime,
+            (Meaning::EventTime, Reach::After(behind_us)) => behind(behind_us),
+            (Meaning::EventTime, Reach::Window { size_us, .. }) => behind(size_us),
+            _ => Meaning::Other,
+        })
+    });
     Ok((Pairing::Near(reach), meanings.collect()))
 }
 
@@ -231,7 +234,7 @@ fn time_of(expr: &Expr, sides: Sides<'_>) -> Option<Time> {
             let (offset_us, behind_us) = match (meaning, chain.aggregated, chain.window) {
                 (Meaning::EventTime, ..) | (Meaning::WindowEnd, true, _) => (0, 0),
                 (Meaning::WindowStart, true, Some((Window::Aligned(window), _))) => (-window.size_us, 0),
-                (Meaning::Behind { behind_us }, ..) => (0, *behind_us),
+                (Meaning::Behind { behind_us, .. }, ..) => (0, *behind_us),
                 _ => return None,
             };
             Some(Time { side, offset_us, behind_us })

@@ -98,8 +98,8 @@ impl Chain {
                 node.ts
             ))
             .with_hint(
-                "windows follow `ts`, because the watermark does; behind a join of rows near in time or a pattern, make that a pipeline \
-                 of its own",
+                "windows follow `ts`, because the watermark does; behind an inner join of rows near in time take that of the pair, \
+                 greatest(a.ts, b.ts) AS ts; behind another one or a pattern, make that a pipeline of its own",
             ));
         }
         for (number, key) in node.keys.iter().enumerate() {

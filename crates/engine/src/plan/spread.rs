@@ -37,7 +37,7 @@ impl Compiler<'_> {
         let (column, Grid { step_us, gap_us, .. }) = grid(unnest)?;
         let mut chain = self.chain(&unnest.input)?;
         // A time of the grid is behind that of the row that it follows from.
-        chain.meanings[column] = Meaning::Behind { behind_us: gap_us };
+        chain.meanings[column] = Meaning::Behind { behind_us: gap_us, side: None };
         (chain.in_order, chain.matched) = (false, true);
         (chain.behind_us, chain.is_bounded_behind) = (gap_us, true);
         let schema = Arc::new(unnest.schema.as_arrow().clone());

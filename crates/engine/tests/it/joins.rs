@@ -109,6 +109,14 @@ fn query(setting: &Setting) -> String {
     )
 }
 
+/// How many pairs have their time in each window of two seconds.
+fn query_of_windows(setting: &Setting) -> String {
+    let pairs = query(setting).replace("SELECT ", "SELECT greatest(a.ts, b.ts) AS ts, ");
+    format!(
+        "SELECT window_start, count(*) AS n FROM TUMBLE(({pairs}), ts, INTERVAL '2' SECOND) GROUP BY window_start"
+    )
+}
+
 /// The rows of both sides that are on time, and the late rows: a row is late when it is behind the lesser watermark.
 fn judged(setting: &Setting) -> ([Vec<&Reading>; 2], Vec<String>) {
     let mut largest: [Option<i64>; 2] = [None; 2];
@@ -202,18 +210,16 @@ fn schema() -> Schema {
     Schema::new(vec![Field::new("n", ValueType::Int)])
 }
 
-fn planned(setting: &Setting) -> Arc<Plan> {
+fn planned(setting: &Setting, query: &str) -> Arc<Plan> {
     let table = |name: &str, delay_ms: i64| StreamTable {
         name: name.parse().unwrap(),
         schema: schema(),
         watermark_delay_us: delay_ms * 1_000,
     };
     let catalog = Catalog::new([table("a", setting.delays_ms[0]), table("b", setting.delays_ms[1])]);
-    let Ok(Statement::Query(text)) = statement::parse_one(&query(setting)) else {
-        panic!("{}", query(setting))
-    };
+    let Ok(Statement::Query(text)) = statement::parse_one(query) else { panic!("{query}") };
     let select = Select { allowed_lateness_us: setting.lateness_ms * 1_000, ..Select::bare(text) };
-    Arc::new(plan(&select, &catalog).unwrap_or_else(|error| panic!("{error}: {}", query(setting))))
+    Arc::new(plan(&select, &catalog).unwrap_or_else(|error| panic!("{error}: {query}")))
 }
 
 fn batch(readings: &[Reading]) -> RecordBatch {
@@ -226,7 +232,11 @@ fn batch(readings: &[Reading]) -> RecordBatch {
 
 /// The rows of the engine with their times, and the late rows.
 fn engine(setting: &Setting) -> (Vec<(i64, String)>, Vec<String>) {
-    let plan = planned(setting);
+    engine_of(setting, &query(setting))
+}
+
+fn engine_of(setting: &Setting, query: &str) -> (Vec<(i64, String)>, Vec<String>) {
+    let plan = planned(setting, query);
     let mut pipeline = plan.start();
     let (mut rows, mut late) = (Vec::new(), Vec::new());
     let mut take = |emitted: Emitted| {
@@ -284,6 +294,20 @@ proptest! {
     }
 
     #[test]
+    fn windows_over_pairs_hold_those_of_the_model(setting in settings()) {
+        prop_assume!(setting.kind != Kind::AsOf);
+        let setting = Setting { keeps: [false, false], ..setting };
+        let (rows, late) = engine_of(&setting, &query_of_windows(&setting));
+        let (pairs, expected_late) = model(&setting);
+        prop_assert_eq!(late, expected_late);
+        let mut windows = std::collections::BTreeMap::<i64, u64>::new();
+        pairs.iter().for_each(|(at_ms, _)| *windows.entry(at_ms.div_euclid(2_000) * 2_000).or_default() += 1);
+        let expected = windows.iter().map(|(start, n)| format!(r#"{{"window_start":{},"n":{n}}}"#, time(*start)));
+        let rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
+        prop_assert_eq!(rows, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_order_of_pairs_does_not_depend_on_cuts_and_restarts(setting in settings()) {
         let whole = Setting { cuts: vec![usize::MAX], restart_every: 0, ..setting.clone() };
         prop_assert_eq!(engine(&setting), engine(&whole));
@@ -301,7 +325,7 @@ proptest! {
 }
 
 /// The same SELECT as a query over tables.
-async fn on_history(setting: &Setting) -> Vec<String> {
+async fn on_history(setting: &Setting, query: &str) -> Vec<String> {
     let context = SessionContext::new();
     for planner in history::relation_planners() {
         context.register_relation_planner(planner).unwrap();
@@ -310,7 +334,7 @@ async fn on_history(setting: &Setting) -> Vec<String> {
         let rows = setting.readings.iter().filter(|reading| reading.of_right == of_right).cloned();
         context.register_batch(name, batch(&rows.collect::<Vec<_>>())).unwrap();
     }
-    let sql = query(setting)
+    let sql = query
         .replace("TUMBLE(a,", "TUMBLE((SELECT * FROM a),")
         .replace("TUMBLE(b,", "TUMBLE((SELECT * FROM b),");
     let Ok(Statement::Query(text)) = statement::parse_one(&sql) else { panic!("{sql}") };
@@ -340,9 +364,16 @@ proptest! {
         let (rows, late) = engine(&setting);
         prop_assert_eq!(late, Vec::<String>::new());
         let mut rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
-        let mut history = runtime.block_on(on_history(&setting));
+        let mut history = runtime.block_on(on_history(&setting, &query(&setting)));
         rows.sort();
         history.sort();
         prop_assert_eq!(history, rows);
+        if setting.kind != Kind::AsOf && setting.keeps == [false, false] {
+            let query = query_of_windows(&setting);
+            let rows: Vec<String> = engine_of(&setting, &query).0.into_iter().map(|(_, row)| row).collect();
+            let mut history = runtime.block_on(on_history(&setting, &query));
+            history.sort();
+            prop_assert_eq!(history, rows);
+        }
     }
 }
