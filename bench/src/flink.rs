@@ -52,7 +52,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
         "The queries and events of the section on the engine, by `springhouse run` and by a Flink SQL job of the same words (`bench/flink/job.py`: \
          one slot, state on the heap of 512 MB, object reuse, no checkpoints, rows into `blackhole`; ours are written as JSON to `/dev/null`). CPU seconds \
          and memory are those of the process that computes, Flink's Java process, from its start; the wall time of a Flink job is without that start. \
-         *Whole* is the longer input with the start of the process, *steady* what each further million costs.",
+         *Whole* is the longer input with the start of the process, *steady* what each further million costs between the shorter and the longer input, which holds what the JVM still compiles meanwhile.",
     );
     let folder = tempfile::tempdir_in(&arguments.scratch)?;
     let inputs = [folder.path().join("short.ndjson"), folder.path().join("long.ndjson")];

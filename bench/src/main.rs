@@ -17,6 +17,7 @@ mod process;
 mod random;
 mod recovery;
 mod report;
+mod riotbench;
 mod rules;
 mod run;
 mod servers;
@@ -37,6 +38,7 @@ enum Part {
     Latency,
     Engine,
     Nexmark,
+    Riotbench,
     Start,
     Recovery,
     History,
@@ -76,7 +78,7 @@ struct Arguments {
     /// Publishers and unacknowledged messages of each, for the throughput rows.
     #[arg(long, value_delimiter = ',', default_value = "100x16,100x1,1x100,1x1")]
     loads: Vec<throughput::Load>,
-    /// Events of the engine's input, and of the auction house's.
+    /// Events of the input of the engine, of Nexmark and of RIoTBench.
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
     /// Connections held open in the idle part.
@@ -142,6 +144,9 @@ async fn measure(arguments: &Arguments, report: &mut report::Report) -> Result<(
     }
     if wanted(Part::Nexmark) {
         nexmark::measure(arguments, report)?;
+    }
+    if wanted(Part::Riotbench) {
+        riotbench::measure(arguments, report)?;
     }
     if wanted(Part::Start) {
         starting::measure(arguments, report).await?;
