@@ -1,11 +1,12 @@
 //! The rows of one side of a join that can still find others.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use hashbrown::HashMap;
 
 use super::keys::Keys;
 use super::rowwise::with_row_count;
@@ -22,9 +23,50 @@ pub(super) struct Held {
     shelf: Shelf,
     /// By number.
     rows: BTreeMap<u64, Row>,
-    by_key: HashMap<Box<[u8]>, VecDeque<u64>>,
+    by_key: HashMap<Box<[u8]>, Numbers>,
     /// Until when, and which.
     queue: BinaryHeap<Reverse<(i64, u64)>>,
+    /// Whether rows that find nothing behind their own time need not be held: those of that time have come before them, and nobody
+    /// asks whether they have stayed alone.
+    lets_pass: bool,
+    /// Rows that are not held. They stay where they are until others are removed.
+    passing: Vec<Place>,
+}
+
+/// The rows of one key, the oldest first. Many keys have a single one.
+enum Numbers {
+    One(u64),
+    Many(VecDeque<u64>),
+}
+
+impl Numbers {
+    fn push(&mut self, number: u64) {
+        match self {
+            Numbers::One(first) => *self = Numbers::Many(VecDeque::from([*first, number])),
+            Numbers::Many(numbers) => numbers.push_back(number),
+        }
+    }
+
+    /// Takes one out; whether none is left.
+    fn remove(&mut self, number: u64) -> bool {
+        match self {
+            Numbers::One(only) => *only == number,
+            Numbers::Many(numbers) => {
+                if let Some(at) = numbers.iter().position(|other| *other == number) {
+                    numbers.remove(at);
+                }
+                numbers.is_empty()
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u64> {
+        let (one, many) = match self {
+            Numbers::One(only) => (Some(*only), None),
+            Numbers::Many(numbers) => (None, Some(numbers)),
+        };
+        one.into_iter().chain(many.into_iter().flatten().copied())
+    }
 }
 
 /// A row and what is known of it.
@@ -54,7 +96,7 @@ pub(super) struct Gone {
 }
 
 impl Held {
-    pub fn new(keys: Arc<Keys>, schema: &SchemaRef, reach: Reach) -> Held {
+    pub fn new(keys: Arc<Keys>, schema: &SchemaRef, reach: Reach, lets_pass: bool) -> Held {
         Held {
             keys,
             reach,
@@ -62,6 +104,8 @@ impl Held {
             rows: BTreeMap::new(),
             by_key: HashMap::new(),
             queue: BinaryHeap::new(),
+            lets_pass,
+            passing: Vec::new(),
         }
     }
 
@@ -84,10 +128,14 @@ impl Held {
     }
 
     pub fn hold(&mut self, number: u64, row: Row) {
+        if self.lets_pass && row.until <= row.time {
+            self.passing.push(row.place);
+            return;
+        }
         if let Some(key) = &row.key {
             match self.by_key.get_mut(key) {
-                Some(numbers) => numbers.push_back(number),
-                None => drop(self.by_key.insert(key.clone(), VecDeque::from([number]))),
+                Some(numbers) => numbers.push(number),
+                None => drop(self.by_key.insert(key.clone(), Numbers::One(number))),
             }
         }
         self.queue.push(Reverse((row.until, number)));
@@ -97,8 +145,8 @@ impl Held {
     /// The rows with the key of a row of the other side, the oldest first.
     pub fn partners(&self, row: &Row) -> impl Iterator<Item = Partner> {
         let numbers = row.key.as_ref().and_then(|key| self.by_key.get(key));
-        let numbers = numbers.into_iter().flatten();
-        numbers.filter_map(|number| Some(Partner { number: *number, place: self.rows.get(number)?.place }))
+        let numbers = numbers.into_iter().flat_map(Numbers::iter);
+        numbers.filter_map(|number| Some(Partner { number, place: self.rows.get(&number)?.place }))
     }
 
     /// A row has found another.
@@ -117,23 +165,19 @@ impl Held {
             self.queue.pop();
             let Some(row) = self.rows.remove(&number) else { continue };
             if let Some(key) = &row.key
-                && let Some(numbers) = self.by_key.get_mut(key)
+                && self.by_key.get_mut(key).is_some_and(|numbers| numbers.remove(number))
             {
-                if let Some(at) = numbers.iter().position(|other| *other == number) {
-                    numbers.remove(at);
-                }
-                if numbers.is_empty() {
-                    self.by_key.remove(key);
-                }
+                self.by_key.remove(key);
             }
             gone.push(Gone { number, place: row.place, until, has_found: row.has_found });
         }
         gone
     }
 
+    /// Gives rows away, and those that were let pass: the pairs of both have been made.
     pub fn remove(&mut self, gone: Vec<Gone>) {
-        for gone in gone {
-            self.shelf.remove(gone.place);
+        for place in gone.into_iter().map(|gone| gone.place).chain(self.passing.drain(..)) {
+            self.shelf.remove(place);
         }
     }
 
@@ -171,7 +215,7 @@ impl Held {
         let [times, numbers, found] = own else { return Ok(()) };
         let schema = Arc::clone(self.shelf.schema());
         self.shelf = Shelf::new(Arc::clone(&schema));
-        (self.rows, self.by_key, self.queue) = Default::default();
+        (self.rows, self.by_key, self.queue, self.passing) = Default::default();
         let batch = with_row_count(&schema, rows.to_vec(), state.num_rows())?;
         let rows = self.put(batch, times.as_primitive::<Int64Type>().values())?;
         let numbers = numbers.as_primitive::<Int64Type>().values();
@@ -185,7 +229,7 @@ impl Held {
     pub fn bytes(&self) -> usize {
         let key_bytes = self.by_key.keys().next().map_or(0, |key| key.len());
         let row = size_of::<(u64, Row)>() + size_of::<(i64, u64)>() + size_of::<u64>() + key_bytes;
-        let key = size_of::<(Box<[u8]>, VecDeque<u64>)>() + key_bytes;
+        let key = size_of::<(Box<[u8]>, Numbers)>() + key_bytes;
         self.shelf.bytes() + self.rows.len() * row + self.by_key.capacity() * key
     }
 

@@ -47,8 +47,11 @@ struct Pair {
 
 impl Join {
     pub fn new(step: Arc<JoinStep>, reach: [Reach; 2]) -> Join {
-        let held = [0, 1]
-            .map(|side: usize| Held::new(Arc::clone(&step.keys[side]), &step.inputs[side], reach[side]));
+        // Of one time, the rows of the left side come first.
+        let lets_pass = [false, !step.keeps[1]];
+        let held = [0, 1].map(|side: usize| {
+            Held::new(Arc::clone(&step.keys[side]), &step.inputs[side], reach[side], lets_pass[side])
+        });
         let waiting = [0, 1].map(|side: usize| Waiting::new(Arc::clone(&step.inputs[side])));
         Join { step, waiting, held, next_number: 0 }
     }
