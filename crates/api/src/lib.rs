@@ -19,6 +19,7 @@ mod device_tokens;
 mod devices;
 mod envelope;
 mod extract;
+mod functions;
 mod health;
 mod ingest;
 mod metrics;

@@ -12,9 +12,9 @@ use crate::problem;
 use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
-    alerts, backtest, connect, device_tokens, devices, health, ingest, metrics, mqtt, overview, pipelines,
-    preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tables, tail, tap,
-    tokens, versions,
+    alerts, backtest, connect, device_tokens, devices, functions, health, ingest, metrics, mqtt, overview,
+    pipelines, preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tables, tail,
+    tap, tokens, versions,
 };
 
 #[derive(OpenApi)]
@@ -31,6 +31,7 @@ use crate::{
         (name = "devices", description = "Who may send, and what each said last"),
         (name = "pipelines", description = "SQL statements that make streams from streams"),
         (name = "tables", description = "Data beside the streams that statements look up"),
+        (name = "functions", description = "Expressions with a name"),
         (name = "alerts", description = "What the rules have fired"),
         (name = "quarantine", description = "Messages that did not fit, kept until somebody decides"),
         (name = "access", description = "People and tokens"),
@@ -49,6 +50,7 @@ use crate::{
         pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status, tap::look,
         versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
         tables::list, tables::show, tables::delete, tables::load, tables::refresh,
+        functions::list, functions::create, functions::show, functions::delete,
         alerts::list, alerts::acknowledge,
     ),
     components(schemas(problem::ProblemBody, tail::TailFrame)),

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::extract::{At, JsonBody};
+use crate::functions::UsedFunctionView;
 use crate::problem::Problem;
 use crate::state::App;
 use crate::statements;
@@ -30,6 +31,8 @@ pub(crate) struct PipelineView {
     into: String,
     sql: String,
     version: u32,
+    /// By which definitions of functions it goes.
+    functions: Vec<UsedFunctionView>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[serde(flatten)]
@@ -84,7 +87,8 @@ impl From<PipelineStatus> for StatusView {
     }
 }
 
-fn view(entry: PipelineEntry, status: Option<PipelineStatus>) -> PipelineView {
+fn view(entry: PipelineEntry, mut status: Option<PipelineStatus>) -> PipelineView {
+    let functions = status.as_mut().map(|status| std::mem::take(&mut status.functions)).unwrap_or_default();
     let (kind, severity) = match entry.kind {
         PipelineKind::Pipeline => ("pipeline", None),
         PipelineKind::Alert { severity, .. } => ("alert", Some(severity.to_string())),
@@ -96,6 +100,7 @@ fn view(entry: PipelineEntry, status: Option<PipelineStatus>) -> PipelineView {
         into: entry.into.to_string(),
         sql: entry.sql,
         version: entry.version,
+        functions: functions.into_iter().map(UsedFunctionView::from).collect(),
         created_at: entry.created_at,
         status: status.map(StatusView::from).unwrap_or_default(),
     }

@@ -18,7 +18,7 @@ const STATEMENTS_MAX: usize = 1_000;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProposalDraft {
-    /// CREATE STREAM, CREATE TABLE, CREATE PIPELINE and CREATE ALERT statements in any order. Blanks in front of one keep its place in
+    /// CREATE STREAM, TABLE, FUNCTION, PIPELINE and ALERT statements in any order. Blanks in front of one keep its place in
     /// a file, which errors then name.
     statements: Vec<String>,
 }
@@ -44,11 +44,13 @@ pub(crate) struct DropView {
 pub(crate) struct StepView {
     /// Which of the statements, from 0.
     statement: usize,
-    /// stream, table, pipeline or alert
+    /// stream, table, function, pipeline or alert
     kind: &'static str,
     name: String,
     /// create, replace or unchanged
     change: &'static str,
+    /// Functions of which it takes another definition.
+    functions: Vec<String>,
     /// Operators by what becomes of their state.
     keeps: Vec<String>,
     reads_again: Vec<String>,
@@ -67,11 +69,12 @@ pub(crate) struct ErrorView {
 impl From<Proposal> for ProposalView {
     fn from(proposal: Proposal) -> ProposalView {
         let drop = |ProposedDrop { what, name }| DropView { kind: what, name };
-        let step = |ProposedStep { statement, what, name, kind, state }| StepView {
+        let step = |ProposedStep { statement, what, name, kind, functions, state }| StepView {
             statement,
             kind: what,
             name: name.to_string(),
             change: kind.as_str(),
+            functions,
             keeps: state.keeps,
             reads_again: state.reads_again,
             begins_empty: state.begins_empty,

@@ -13,9 +13,9 @@ use springhouse_policy::Scope;
 
 use crate::state::App;
 use crate::{
-    alerts, auth, backtest, connect, device_tokens, devices, envelope, health, ingest, metrics, mqtt,
-    openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas, series,
-    sign_in, sql, streams, tables, tail, tap, tokens, versions,
+    alerts, auth, backtest, connect, device_tokens, devices, envelope, functions, health, ingest, metrics,
+    mqtt, openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas,
+    series, sign_in, sql, streams, tables, tail, tap, tokens, versions,
 };
 
 /// What a caller needs for a route.
@@ -114,6 +114,11 @@ pub fn table() -> Vec<Route> {
         delete("/api/v1/tables/{name}", WRITE, on(MethodFilter::DELETE, tables::delete)),
         put("/api/v1/tables/{name}/rows", WRITE, on(MethodFilter::PUT, tables::load).layer(DefaultBodyLimit::max(TABLE_BYTES_MAX))),
         post("/api/v1/tables/{name}/refresh", WRITE, on(MethodFilter::POST, tables::refresh)),
+
+        get("/api/v1/functions", READ, on(MethodFilter::GET, functions::list)),
+        post("/api/v1/functions", WRITE, on(MethodFilter::POST, functions::create)),
+        get("/api/v1/functions/{name}", READ, on(MethodFilter::GET, functions::show)),
+        delete("/api/v1/functions/{name}", WRITE, on(MethodFilter::DELETE, functions::delete)),
 
         get("/api/v1/alerts", READ, on(MethodFilter::GET, alerts::list)),
         post("/api/v1/alerts/{id}/acknowledge", WRITE, on(MethodFilter::POST, alerts::acknowledge)),

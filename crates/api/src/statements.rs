@@ -52,6 +52,7 @@ pub(crate) fn engine_problem(error: EngineError) -> Problem {
         | EngineError::InUse { .. }
         | EngineError::NotRunning { .. }
         | EngineError::TableInUse { .. }
+        | EngineError::FunctionInUse { .. }
         | EngineError::NoSource { .. }
         | EngineError::HasSource { .. }
         | EngineError::Target { .. } => Problem::conflict("conflict", error.to_string()),

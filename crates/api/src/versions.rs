@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use springhouse_engine::statement::Statement;
-use springhouse_meta::PipelineVersion;
+use springhouse_meta::{FunctionDefinition, PipelineVersion};
 use springhouse_model::{StreamName, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
@@ -23,16 +23,33 @@ const VERSIONS_MAX: u32 = 1_000;
 pub(crate) struct VersionView {
     version: u32,
     sql: String,
+    /// By which definitions of functions it went.
+    functions: Vec<FunctionDefinitionView>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// Who wrote it, if known.
     by: Option<String>,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FunctionDefinitionView {
+    name: String,
+    version: u32,
+    sql: String,
+}
+
+impl From<FunctionDefinition> for FunctionDefinitionView {
+    fn from(definition: FunctionDefinition) -> FunctionDefinitionView {
+        let FunctionDefinition { name, version, sql } = definition;
+        FunctionDefinitionView { name, version, sql }
+    }
+}
+
 impl From<PipelineVersion> for VersionView {
     fn from(version: PipelineVersion) -> VersionView {
-        let PipelineVersion { version, sql, created_at, by } = version;
-        VersionView { version, sql, created_at, by }
+        let PipelineVersion { version, sql, functions, created_at, by } = version;
+        let functions = functions.into_iter().map(FunctionDefinitionView::from).collect();
+        VersionView { version, sql, functions, created_at, by }
     }
 }
 

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::bounded::bounded;
 use crate::plan::{self, Catalog, PlanError};
-use crate::{Deadline, RunError, depth};
+use crate::{Deadline, FunctionSet, RunError, depth};
 
 /// `power > 10 AND device LIKE 'plug-%'`, ready for batches of one schema.
 #[derive(Clone, Debug)]
@@ -34,10 +34,10 @@ pub struct RowFilter {
 const TIME_MAX: Duration = Duration::from_millis(500);
 
 impl RowFilter {
-    pub fn compile(schema: &SchemaRef, text: &str) -> Result<RowFilter, PlanError> {
+    pub fn compile(schema: &SchemaRef, text: &str, functions: &FunctionSet) -> Result<RowFilter, PlanError> {
         depth::check(text)?;
         let columns = DFSchema::try_from(schema.as_ref().clone())?;
-        let expr = parse(text, &columns)?;
+        let expr = parse(text, &columns, functions)?;
         plan::check_expression(&expr)?;
         check_single_row(&expr)?;
         let context = SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build();
@@ -80,13 +80,13 @@ fn check_single_row(expr: &Expr) -> Result<(), PlanError> {
     }
 }
 
-fn parse(text: &str, columns: &DFSchema) -> Result<Expr, PlanError> {
+fn parse(text: &str, columns: &DFSchema, functions: &FunctionSet) -> Result<Expr, PlanError> {
     let syntax_error = |error: datafusion::sql::sqlparser::parser::ParserError| {
         let text = error.to_string();
         PlanError::new(text.strip_prefix("sql parser error: ").unwrap_or(&text)).with_hint("power > 10")
     };
     let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(syntax_error)?;
-    let syntax = parser.parse_expr().map_err(syntax_error)?;
+    let mut syntax = parser.parse_expr().map_err(syntax_error)?;
     if parser.peek_token().token != Token::EOF {
         return Err(PlanError::new(format!(
             "expected the end of the filter, found `{}`",
@@ -94,6 +94,7 @@ fn parse(text: &str, columns: &DFSchema) -> Result<Expr, PlanError> {
         ))
         .with_hint("join conditions with AND or OR"));
     }
+    functions.expand(&mut syntax)?;
     let catalog = Catalog::default();
     let provider = plan::Provider::new(&catalog);
     let planner = SqlToRel::new_with_options(&provider, plan::parser_options());
@@ -121,7 +122,7 @@ mod tests {
     fn rows_are_kept_for_which_the_condition_is_true() {
         let batch = batch();
         let check = |text: &str, rows: usize| {
-            let filter = RowFilter::compile(batch.schema_ref(), text)
+            let filter = RowFilter::compile(batch.schema_ref(), text, &FunctionSet::default())
                 .unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(filter.apply(&batch).unwrap().num_rows(), rows, "{text}");
         };
@@ -139,7 +140,7 @@ mod tests {
         let texts: StringArray = (0..4_000).map(|_| Some("x".repeat(4_000))).collect();
         let batch = RecordBatch::try_from_iter([("device", Arc::new(texts) as _)]).unwrap();
         let check = |text: &str, expected: &str| {
-            let filter = RowFilter::compile(batch.schema_ref(), text).unwrap();
+            let filter = RowFilter::compile(batch.schema_ref(), text, &FunctionSet::default()).unwrap();
             let error = filter.apply(&batch).map(|_| ()).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");
         };
@@ -162,7 +163,8 @@ mod tests {
             ("now() IS NULL", "depends on when it runs"),
             ("avg(power) > 1", "aggregate"),
         ] {
-            let error = RowFilter::compile(&schema, text).map(|_| ()).expect_err(text).to_string();
+            let filter = RowFilter::compile(&schema, text, &FunctionSet::default());
+            let error = filter.map(|_| ()).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

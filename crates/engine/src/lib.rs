@@ -13,6 +13,7 @@ mod error;
 mod expansion;
 pub mod files;
 pub mod filter;
+mod functions;
 pub mod history;
 mod hub;
 mod ipc;
@@ -32,10 +33,12 @@ pub use bounded::{BoundFunctions, Deadline, TimeOver};
 pub use depth::nesting;
 pub use error::RunError;
 pub use expansion::check_expansion;
+pub use functions::{Function, FunctionSet, type_name, type_planner};
 pub use hub::{
-    BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, History, Options, Outcome,
-    PipelineStatus, Preview, PreviewWish, Proposal, ProposedDrop, ProposedError, ProposedStep, RunState,
-    Sample, StateChange, Streams, TableOptions, TableStatus, Tables, Tap,
+    BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, FunctionStatus, FunctionUser,
+    Functions, History, Options, Outcome, PipelineStatus, Preview, PreviewWish, Proposal, ProposedDrop,
+    ProposedError, ProposedStep, RunState, Sample, StateChange, Streams, TableOptions, TableStatus, Tables,
+    Tap, UsedFunction,
 };
 pub use pipeline::{Broken, Emitted, Pipeline};
 pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_aggregates};

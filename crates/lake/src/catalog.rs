@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use springhouse_engine::Tables;
+use springhouse_engine::{FunctionSet, Tables};
 use springhouse_meta::{Meta, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
 
@@ -22,6 +22,10 @@ pub trait Catalog: Send + Sync {
     /// The reference tables, where there are some.
     fn tables(&self) -> Option<Tables> {
         None
+    }
+    /// The functions that a tenant's queries may call.
+    fn functions(&self, _tenant: &TenantId) -> FunctionSet {
+        FunctionSet::default()
     }
 }
 

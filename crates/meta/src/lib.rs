@@ -1,4 +1,4 @@
-//! Everything that has a name: streams and their schemas, tables, devices, tokens, persons, pipelines, alerts, the
+//! Everything that has a name: streams and their schemas, tables, functions, devices, tokens, persons, pipelines, alerts, the
 //! quarantine, the list of lake files, last values, and how far each consumer of the log has come.
 //!
 //! Readings never pass here; the log holds them. What is here is small, is changed in transactions, and
@@ -18,6 +18,7 @@ mod consumers;
 mod devices;
 mod error;
 mod files;
+mod functions;
 mod persons;
 mod pipelines;
 mod quarantine;
@@ -34,6 +35,7 @@ pub use consumers::Consumers;
 pub use devices::{Device, Devices, NewDevice, Seen};
 pub use error::MetaError;
 pub use files::{AddedFiles, LakeFile, LakeFiles};
+pub use functions::{FunctionDefinition, FunctionEntry, Functions, NewFunction};
 pub use persons::{Link, LinkPurpose, NewPerson, Person, Persons};
 pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, PipelineVersion, Pipelines};
 pub use quarantine::{
@@ -60,6 +62,7 @@ pub type Commit<'a> = Option<(&'a str, u64)>;
 pub trait Meta:
     Streams
     + ReferenceTables
+    + Functions
     + Devices
     + Tokens
     + Persons
@@ -76,6 +79,8 @@ pub trait Meta:
 impl<T> Meta for T where
     T: Streams
         + ReferenceTables
+        + Functions
+        + Functions
         + Devices
         + Tokens
         + Persons

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use springhouse_model::{Severity, StreamName, TenantId, Timestamp};
 
-use crate::Result;
+use crate::{FunctionDefinition, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -34,6 +34,8 @@ pub struct NewPipeline {
     pub kind: PipelineKind,
     pub into: StreamName,
     pub sql: String,
+    /// The functions that the statement calls, as they are: it goes by these definitions whatever becomes of them.
+    pub functions: Vec<FunctionDefinition>,
     pub state: PipelineState,
     /// Who wrote this version, if known.
     pub by: Option<String>,
@@ -50,6 +52,8 @@ pub struct PipelineEntry {
     pub version: u32,
     pub into: StreamName,
     pub sql: String,
+    /// The definitions of functions by which this version goes.
+    pub functions: Vec<FunctionDefinition>,
     pub state: PipelineState,
     pub created_at: Timestamp,
 }
@@ -59,6 +63,8 @@ pub struct PipelineEntry {
 pub struct PipelineVersion {
     pub version: u32,
     pub sql: String,
+    /// The definitions of functions by which it went.
+    pub functions: Vec<FunctionDefinition>,
     pub created_at: Timestamp,
     /// Who wrote it, if known.
     pub by: Option<String>,

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::verbs::{
-    config, demo, device, hub, link, pipeline, quarantine, run, schema, sim, sql, status, stream, table,
-    token,
+    config, demo, device, function, hub, link, pipeline, quarantine, run, schema, sim, sql, status, stream,
+    table, token,
 };
 
 const MANUAL: &str = "\
@@ -74,6 +74,8 @@ pub enum Verb {
     Schema(schema::Args),
     /// Tables that statements look up: list, show, load, refresh, drop
     Table(table::Args),
+    /// Functions that statements call: list, show, create, drop
+    Function(function::Args),
     /// Pipelines and alerts: list, create, preview, backtest, apply, roll back, drop
     Pipeline(pipeline::Args),
     /// Messages that did not fit: list, replay, purge

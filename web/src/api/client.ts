@@ -74,6 +74,8 @@ export const api = {
   tables: () => json<t.ReferenceTable[]>("/tables"),
   refreshTable: (name: string) => post<unknown>(`/tables/${e(name)}/refresh`),
 
+  functions: () => json<t.SqlFunction[]>("/functions"),
+
   devices: () => json<t.Device[]>("/devices"),
   device: (id: string) => json<t.DeviceDetail>(`/devices/${e(id)}`),
   createDevice: (body: { id: string; site?: string }) => post<t.NewDevice>("/devices", body),

@@ -24,6 +24,7 @@ export const queries = {
   connect: queryOptions({ queryKey: ["connect"], queryFn: api.connect, staleTime: 60 * SECOND_MS }),
   streams: queryOptions({ queryKey: ["streams"], queryFn: api.streams, refetchInterval: 10 * SECOND_MS }),
   tables: queryOptions({ queryKey: ["tables"], queryFn: api.tables, refetchInterval: 10 * SECOND_MS }),
+  functions: queryOptions({ queryKey: ["functions"], queryFn: api.functions, refetchInterval: 10 * SECOND_MS }),
   schema: (name: string) => queryOptions({ queryKey: ["schema", name], queryFn: () => api.schema(name) }),
   devices: queryOptions({ queryKey: ["devices"], queryFn: api.devices, refetchInterval: 5 * SECOND_MS }),
   device: (id: string) =>

@@ -111,6 +111,27 @@ export interface ReferenceTable {
   error: string | null;
 }
 
+/** An expression with a name, which statements call. */
+export interface SqlFunction {
+  name: string;
+  version: number;
+  sql: string;
+  /** How it is called; null when it cannot be. */
+  signature: string | null;
+  called_by: string[];
+  used_by: { pipeline: string; version: number; is_present: boolean }[];
+  changed_at: string;
+  /** Why it cannot be called. */
+  error: string | null;
+}
+/** A function by whose definition a pipeline goes. */
+export interface UsedFunction {
+  name: string;
+  version: number;
+  /** The version that the function has, when that is another definition. */
+  newer: number | null;
+}
+
 export interface Device {
   id: string;
   site: string | null;
@@ -210,6 +231,8 @@ export interface Pipeline extends PipelineStatus {
   into: string;
   sql: string;
   version: number;
+  /** By which definitions of functions it goes. */
+  functions: UsedFunction[];
   created_at: string;
 }
 export interface PipelineStatus {

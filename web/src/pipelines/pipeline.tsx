@@ -21,6 +21,7 @@ import { Found } from "../ui/found";
 import { Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { lagText, perMinute } from "./figures";
+import { usedText } from "./function-text";
 import { Tap } from "./tap";
 import { Versions } from "./versions";
 
@@ -90,11 +91,24 @@ function Content({ pipeline }: { pipeline: Pipeline }) {
       <Figures figures={figures} />
       <Panel title="SQL" hint={`version ${pipeline.version}`}>
         <SqlText sql={pipeline.sql} />
+        <Used pipeline={pipeline} />
       </Panel>
       <Tap pipeline={pipeline} />
       <Versions pipeline={pipeline} now={now} />
       <Written stream={pipeline.into} />
     </div>
+  );
+}
+
+/** By which definitions of functions it goes. */
+function Used({ pipeline }: { pipeline: Pipeline }) {
+  if (pipeline.functions.length === 0) return null;
+  const isBehind = pipeline.functions.some((used) => used.newer !== null);
+  return (
+    <p className="border-t border-line/70 px-4 py-2.5 text-[13px] text-mute wrap-anywhere max-md:px-3">
+      Calls {usedText(pipeline.functions)}.
+      {isBehind && <span className="text-warn"> CREATE OR REPLACE with the same text takes what is there.</span>}
+    </p>
   );
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Stream } from "../api/types";
 import { lagText, perMinute } from "./figures";
+import { behind, usedText } from "./function-text";
 import { alertTemplate, asPipeline, missingHead, nameIn, pipelineTemplate } from "./templates";
 
 const meter = { name: "meter", origin: "inferred", rows_per_minute: 9, columns: [{ name: "ts", type: "time", system: true }, { name: "Power", type: "float" }] } as Stream;
@@ -35,4 +36,12 @@ describe("figures", () => {
     expect(lagText({ lag_records: 3, lag_ms: 200 })).toBe("no lag");
     expect(lagText({ lag_records: 812, lag_ms: 42_000 })).toBe("42 s");
   });
+});
+
+test("who goes by another definition of a function is told apart", () => {
+  const user = (pipeline: string, version: number, is_present: boolean) => ({ pipeline, version, is_present });
+  expect(behind({ used_by: [user("old", 1, false), user("young", 2, true)] })).toEqual(["old"]);
+  expect(usedText([{ name: "scaled", version: 1, newer: 2 }, { name: "half", version: 3, newer: null }])).toBe(
+    "scaled version 1 (version 2 is there), half version 3",
+  );
 });

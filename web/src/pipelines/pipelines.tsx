@@ -14,6 +14,7 @@ import { Empty, Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { Table, type ColumnView, type Sorting } from "../ui/table";
 import { lagText, perMinute } from "./figures";
+import { Functions } from "./functions";
 
 export function Pipelines() {
   const pipelines = useQuery(queries.pipelines);
@@ -55,6 +56,7 @@ export function Pipelines() {
           <Table label="Pipelines" columns={columns(now)} rows={all} rowKey={(row) => row.name} sorting={sorting} onSort={setSorting} />
         )}
       </Panel>
+      <Functions />
     </Page>
   );
 }

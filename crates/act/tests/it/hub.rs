@@ -46,6 +46,7 @@ impl Hub {
             kind: PipelineKind::Alert { severity, key: Vec::new() },
             into: "alerts.hot".parse().unwrap(),
             sql: "SELECT ts, device, room FROM oven WHERE temperature > 300".to_owned(),
+            functions: Vec::new(),
             state: PipelineState::Running,
             by: None,
         };

@@ -68,6 +68,7 @@ pub(crate) async fn open(
         &params.stream,
         params.device.as_deref(),
         params.filter.as_deref(),
+        app.engine.functions().set(caller.tenant()),
     )?;
     if selection.has_filter() {
         let (hub, checked) = (app.clone(), selection.clone());

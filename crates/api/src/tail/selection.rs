@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use springhouse_engine::TimeOver;
 use springhouse_engine::filter::RowFilter;
+use springhouse_engine::{FunctionSet, TimeOver};
 use springhouse_model::{DeviceId, StreamName, TenantId};
 use springhouse_schema::DEVICE_COLUMN;
 
@@ -29,6 +29,8 @@ pub(crate) struct Selection {
     patterns: Vec<Pattern>,
     device: Option<DeviceId>,
     filter: Option<Arc<str>>,
+    /// What the filter may call, for as long as somebody watches.
+    functions: FunctionSet,
 }
 
 /// A selection made ready for batches of one schema.
@@ -43,6 +45,7 @@ impl Selection {
         streams: &str,
         device: Option<&str>,
         filter: Option<&str>,
+        functions: FunctionSet,
     ) -> Result<Selection, Problem> {
         let names = streams.split(',').map(str::trim).filter(|name| !name.is_empty());
         let patterns = names.map(parse_pattern).collect::<Result<Vec<_>, Problem>>()?;
@@ -56,7 +59,7 @@ impl Selection {
             return Err(Problem::bad_request("invalid_filter", detail));
         }
         let device = device.filter(|device| !device.is_empty()).map(str::parse).transpose()?;
-        Ok(Selection { tenant, patterns, device, filter: filter.map(Arc::from) })
+        Ok(Selection { tenant, patterns, device, filter: filter.map(Arc::from), functions })
     }
 
     pub fn names(&self, stream: &StreamName) -> bool {
@@ -78,7 +81,7 @@ impl Selection {
         let filter = match &self.filter {
             None => None,
             Some(text) => Some(
-                RowFilter::compile(schema, text)
+                RowFilter::compile(schema, text, &self.functions)
                     .map_err(|error| Problem::bad_request("invalid_filter", error.to_string()))?,
             ),
         };
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     fn selection(streams: &str) -> Result<Selection, Problem> {
-        Selection::parse(TenantId::main(), streams, None, None)
+        Selection::parse(TenantId::main(), streams, None, None, FunctionSet::default())
     }
 
     #[test]

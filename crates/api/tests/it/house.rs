@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use springhouse_act::AlertRecorder;
 use springhouse_api::{App, Options, Parts, Peer};
-use springhouse_engine::{Engine, Tables};
+use springhouse_engine::{Engine, FunctionSet, Functions, Tables};
 use springhouse_ingest::{Admission, Ingest, Registry};
 use springhouse_lake::{Catalog, Lake};
 use springhouse_log::{Log, MemoryLog};
@@ -75,10 +75,10 @@ impl House {
         let ingest = Ingest::open(options, Arc::clone(&meta), Arc::clone(&log), Arc::clone(&time));
         let ingest = ingest.await.unwrap();
         let engine = open_engine(folder.path(), &meta, &log, &ingest).await;
-        let tables = Arc::new(OnceLock::new());
-        let lake = open_lake(folder.path(), &meta, &log, &ingest, &time, &tables).await;
+        let known = Known::default();
+        let lake = open_lake(folder.path(), &meta, &log, &ingest, &time, &known).await;
         engine.tables().ask(Arc::new(lake.clone()));
-        let _ = tables.set(engine.tables().clone());
+        let _ = (known.tables.set(engine.tables().clone()), known.functions.set(engine.functions().clone()));
         let door = Arc::new(HubDoor::new(Arc::clone(&meta), ingest.clone()));
         let gateway =
             Gateway::open_at(door, Arc::clone(&log), Default::default(), Arc::clone(&time)).await.unwrap();
@@ -228,9 +228,9 @@ async fn open_lake(
     log: &Arc<dyn Log>,
     ingest: &Ingest,
     clock: &Arc<dyn Clock>,
-    tables: &Arc<OnceLock<Tables>>,
+    known: &Known,
 ) -> Lake {
-    let catalog = Arc::new(Streams(ingest.registry().clone(), Arc::clone(tables)));
+    let catalog = Arc::new(Streams(ingest.registry().clone(), known.clone()));
     let options = springhouse_lake::Options::new(folder.join("lake"));
     let parts = springhouse_lake::Parts {
         meta: Arc::clone(meta),
@@ -242,7 +242,14 @@ async fn open_lake(
 }
 
 /// The registry as the lake sees it.
-struct Streams(Registry, Arc<OnceLock<Tables>>);
+/// What the engine knows, once it is open.
+#[derive(Clone, Default)]
+struct Known {
+    tables: Arc<OnceLock<Tables>>,
+    functions: Arc<OnceLock<Functions>>,
+}
+
+struct Streams(Registry, Known);
 
 impl Catalog for Streams {
     fn stream(&self, id: u32) -> Option<Arc<StreamEntry>> {
@@ -258,7 +265,11 @@ impl Catalog for Streams {
     }
 
     fn tables(&self) -> Option<Tables> {
-        self.1.get().cloned()
+        self.1.tables.get().cloned()
+    }
+
+    fn functions(&self, tenant: &TenantId) -> FunctionSet {
+        self.1.functions.get().map(|functions| functions.set(tenant)).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@ mod backtest;
 mod client;
 mod delivery;
 mod door;
+mod functions;
 mod house;
 mod mqtt;
 mod overview;

@@ -52,12 +52,15 @@ async fn a_tail_is_of_some_streams_one_device_and_the_rows_that_pass_its_filter(
     let mut device = tail(&house, "stream=*&device=b").await;
     let mut filter =
         tail(&house, "stream=meter&filter=power%20%3E%2010%20AND%20device%20LIKE%20%27a%25%27").await;
+    house.sql("CREATE FUNCTION scaled(x DOUBLE) RETURNS DOUBLE RETURN x * 10").await;
+    let mut called = tail(&house, "stream=meter&filter=scaled(power)%20%3E%20400").await;
     house.say("a", "meter", json!([{ "power": 5 }, { "power": 50 }])).await;
     house.say("b", "meter", json!({ "power": 60 })).await;
     house.say("a", "light", json!({ "on": true })).await;
     house.say("a", "meter", json!({ "power": 70 })).await;
 
     assert_eq!(next(&mut filter, "power", 2).await, [50.0, 70.0]);
+    assert_eq!(next(&mut called, "power", 2).await, [50.0, 60.0]);
     assert_eq!(next(&mut device, "power", 1).await, [60.0]);
     let (mut powers, mut lights) = (Vec::new(), Vec::new());
     while powers.len() + lights.len() < 5 {

@@ -14,6 +14,7 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
     admin.post("/api/v1/devices", json!({ "id": "lamp-1" })).await.expect(201);
     house.sql("CREATE STREAM light (brightness DOUBLE)").await;
     house.sql("CREATE PIPELINE bright INTO glare AS SELECT ts, device, brightness FROM light").await;
+    house.sql("CREATE FUNCTION doubled(x DOUBLE) RETURNS DOUBLE RETURN x * 2").await;
     house.sql("CREATE ALERT dark SEVERITY info AS SELECT ts, device, brightness FROM light").await;
     let mut recorded = house.recorder.recorded();
     house.say("lamp-1", "light", json!({ "brightness": 1 })).await;
@@ -25,7 +26,7 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
 
     let secret = token(&house.meta, "other".parse::<TenantId>().unwrap(), vec![Scope::Admin]).await;
     let other = house.bearer(&secret);
-    for path in ["streams", "devices", "pipelines"] {
+    for path in ["streams", "devices", "pipelines", "functions"] {
         assert_eq!(other.get(&format!("/api/v1/{path}")).await.expect(200), json!([]), "{path}");
     }
     assert_eq!(other.get("/api/v1/alerts").await.expect(200), json!({"rules": [], "events": []}));
@@ -41,10 +42,11 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
         "devices/lamp-1/series?stream=light&property=brightness",
         "pipelines/bright",
         "pipelines/bright/status",
+        "functions/doubled",
     ] {
         other.get(&format!("/api/v1/{path}")).await.problem(404, "not_found");
     }
-    for path in ["streams/light", "devices/lamp-1/token", "pipelines/bright"] {
+    for path in ["streams/light", "devices/lamp-1/token", "pipelines/bright", "functions/doubled"] {
         other.delete(&format!("/api/v1/{path}")).await.problem(404, "not_found");
     }
     other.delete(&format!("/api/v1/tokens/{}", made["id"].as_str().unwrap())).await.problem(404, "not_found");

@@ -26,7 +26,7 @@ use crate::{PlanError, RunError};
 /// What to run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// `CREATE STREAM`, `CREATE TABLE`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
+    /// `CREATE STREAM`, `CREATE TABLE`, `CREATE FUNCTION`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
     pub sql: String,
     /// The folder from which the files of tables are named; that of the process when it is empty.
     pub base: PathBuf,

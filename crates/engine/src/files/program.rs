@@ -16,7 +16,7 @@ use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schem
 use super::stations::{Into, Query, Station, open_targets, stations};
 use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
 use crate::statement::{self, Select, Statement};
-use crate::{Broken, Catalog, Emitted, PlanError, RunError, StreamTable, declared_schema};
+use crate::{Broken, Catalog, Emitted, FunctionSet, PlanError, RunError, StreamTable, declared_schema};
 
 /// Lines that are looked at to find the schema of a stream that is not declared.
 const SAMPLE_LINES: usize = 1_000;
@@ -36,6 +36,7 @@ pub(super) struct Program {
 struct Statements {
     declared: Vec<statement::CreateStream>,
     tables: Vec<statement::CreateTable>,
+    functions: Vec<statement::CreateFunction>,
     queries: Vec<Query>,
 }
 
@@ -47,6 +48,7 @@ impl Statements {
             match statement {
                 Statement::CreateStream(stream) => found.declared.push(stream),
                 Statement::CreateTable(table) => found.tables.push(table),
+                Statement::CreateFunction(function) => found.functions.push(function),
                 Statement::CreatePipeline(pipeline) => {
                     let names = Some((pipeline.name, pipeline.into));
                     found.queries.push(Query { names, select: pipeline.select });
@@ -63,7 +65,7 @@ impl Statements {
                     let error =
                         PlanError::new(format!("{} has no meaning in a run over files", other.verb()));
                     return Err(error
-                        .with_hint("CREATE STREAM, CREATE TABLE, CREATE PIPELINE and one SELECT have")
+                        .with_hint("CREATE STREAM, CREATE TABLE, CREATE FUNCTION, CREATE PIPELINE and one SELECT have")
                         .into());
                 }
             }
@@ -83,6 +85,7 @@ impl Program {
         let statements = Statements::read(&options.sql)?;
         let inputs = inputs(options)?;
         let mut catalog = Catalog::default();
+        catalog.put_functions(FunctionSet::declared(&statements.functions)?);
         let (inputs, tables) = tables::load(&statements.tables, inputs, &options.base)?;
         for (table, _) in &tables {
             catalog.insert_table(table.clone());

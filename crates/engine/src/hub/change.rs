@@ -34,6 +34,8 @@ pub struct Change {
     pub into: StreamName,
     /// Of the statement, once it runs.
     pub version: u32,
+    /// Functions of which it takes another definition than the version before: `` `fahrenheit` version 2 ``.
+    pub functions: Vec<String>,
     pub state: StateChange,
 }
 
@@ -104,11 +106,15 @@ impl fmt::Display for StateChange {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Change { what, name, into, version, state, .. } = self;
+        let Change { what, name, into, version, functions, state, .. } = self;
+        let takes = match functions.is_empty() {
+            true => String::new(),
+            false => format!("takes {}; ", functions.join(" and ")),
+        };
         match self.kind {
             ChangeKind::Create => write!(f, "{what} `{name}` runs and fills `{into}`"),
             ChangeKind::Replace => {
-                write!(f, "{what} `{name}` runs as version {version} and fills `{into}`; {state}")
+                write!(f, "{what} `{name}` runs as version {version} and fills `{into}`; {takes}{state}")
             }
             ChangeKind::Unchanged => write!(f, "{what} `{name}` is unchanged: version {version} runs"),
         }

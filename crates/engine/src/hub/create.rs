@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use springhouse_log::Offset;
-use springhouse_meta::{NewPipeline, PipelineEntry, PipelineKind, PipelineState};
+use springhouse_meta::{FunctionDefinition, NewPipeline, PipelineEntry, PipelineKind, PipelineState};
 use springhouse_model::TenantId;
 
 use super::change::{Change, ChangeKind, StateChange};
@@ -31,7 +31,7 @@ impl Shared {
             }
             check_replaceable(existing, &draft)?;
         }
-        let plan = Arc::new(crate::plan::plan(&draft.select, &self.catalog(tenant))?);
+        let plan = Arc::new(draft.plan(self.catalog(tenant))?);
         self.check_flow(tenant, &draft, &plan)?;
         let Some(existing) = existing else {
             self.prepare_target(tenant, &draft, &plan).await?;
@@ -68,6 +68,7 @@ impl Shared {
             kind: draft.kind,
             into: draft.into,
             sql: draft.sql,
+            functions: definitions(&plan),
             state: PipelineState::Running,
             by: draft.by,
         };
@@ -79,7 +80,7 @@ impl Shared {
 
     pub(super) async fn foresee(&self, tenant: &TenantId, draft: &Draft) -> Result<Change, EngineError> {
         let existing = self.meta.pipeline(tenant, draft.name.as_str()).await?;
-        let plan = crate::plan::plan(&draft.select, &self.catalog(tenant))?;
+        let plan = draft.plan(self.catalog(tenant))?;
         self.check_flow(tenant, draft, &plan)?;
         for (key, schema) in target_streams(tenant, draft, &plan)? {
             self.check_target(&key, draft, &schema)?;
@@ -112,6 +113,11 @@ impl Shared {
     }
 }
 
+/// By which definitions of functions a plan goes.
+pub(super) fn definitions(plan: &Plan) -> Vec<FunctionDefinition> {
+    plan.functions.iter().map(|function| function.definition()).collect()
+}
+
 fn check_replaceable(existing: &PipelineEntry, draft: &Draft) -> Result<(), EngineError> {
     match draft.or_replace && kind_name(&existing.kind) == draft.kind_name() {
         true => Ok(()),
@@ -127,6 +133,7 @@ pub(super) fn first_change(draft: &Draft, plan: &Plan) -> Result<Change, EngineE
         name: draft.name.clone(),
         into: draft.into.clone(),
         version: 1,
+        functions: Vec::new(),
         state,
     })
 }

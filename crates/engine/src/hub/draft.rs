@@ -4,8 +4,8 @@ use springhouse_meta::PipelineKind;
 use springhouse_model::StreamName;
 
 use super::EngineError;
-use crate::alert_stream;
 use crate::statement::{Firing, Select, Statement};
+use crate::{Catalog, FunctionSet, Plan, PlanError, alert_stream};
 
 /// What a CREATE PIPELINE or CREATE ALERT asks for.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub(super) or_replace: bool,
     pub(super) if_not_exists: bool,
     pub(super) sql: String,
+    /// The functions that it calls, when they are not those that there are.
+    pub(super) functions: Option<FunctionSet>,
     /// Who asks, if known.
     pub(super) by: Option<String>,
 }
@@ -33,6 +35,7 @@ impl Draft {
                 or_replace: pipeline.or_replace,
                 if_not_exists: pipeline.if_not_exists,
                 sql: pipeline.text.clone(),
+                functions: None,
                 by: None,
             }),
             Statement::CreateAlert(alert) => Some(Draft {
@@ -43,10 +46,19 @@ impl Draft {
                 or_replace: alert.or_replace,
                 if_not_exists: alert.if_not_exists,
                 sql: alert.text.clone(),
+                functions: None,
                 by: None,
             }),
             _ => None,
         })
+    }
+
+    /// Plans it over what a tenant has.
+    pub(super) fn plan(&self, mut catalog: Catalog) -> Result<Plan, PlanError> {
+        if let Some(functions) = &self.functions {
+            catalog.put_functions(functions.clone());
+        }
+        crate::plan::plan(&self.select, &catalog)
     }
 
     pub(super) fn kind_name(&self) -> &'static str {

@@ -25,6 +25,8 @@ pub enum EngineError {
     InUse { stream: StreamName, users: String },
     #[error("table `{table}` is in use by {users}; hint: drop what uses it first")]
     TableInUse { table: StreamName, users: String },
+    #[error("function `{function}` is in use by {users}; hint: drop or replace what uses it first")]
+    FunctionInUse { function: StreamName, users: String },
     #[error("table `{name}` has no source; hint: its rows are sent: springhouse table load {name} FILE")]
     NoSource { name: StreamName },
     #[error("table `{name}` has a source; hint: REFRESH TABLE {name} reads it again")]
@@ -92,6 +94,9 @@ fn exists_hint(kind: &str) -> &'static str {
     match kind {
         "stream" => "; hint: DROP STREAM first, or CREATE STREAM IF NOT EXISTS",
         "table" => "; hint: DROP TABLE first, or CREATE TABLE IF NOT EXISTS",
+        "function" => {
+            "; hint: CREATE OR REPLACE changes it; pipelines go on by the definition that they have"
+        }
         _ => "; hint: CREATE OR REPLACE changes it and keeps its stream",
     }
 }
@@ -105,6 +110,7 @@ impl EngineError {
             | EngineError::Exists { .. }
             | EngineError::InUse { .. }
             | EngineError::TableInUse { .. }
+            | EngineError::FunctionInUse { .. }
             | EngineError::NoSource { .. }
             | EngineError::HasSource { .. }
             | EngineError::TableQuery { .. }

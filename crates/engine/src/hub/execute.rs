@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use springhouse_meta::{
-    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, NewStream, Origin, PipelineEntry, PipelineKind,
-    PipelineState, StreamEntry,
+    Approval, DEFAULT_IDLE_US, DEFAULT_WATERMARK_DELAY_US, FunctionDefinition, NewStream, Origin,
+    PipelineEntry, PipelineKind, PipelineState, StreamEntry,
 };
 use springhouse_model::{StreamKey, StreamName, TenantId};
 use springhouse_schema::Schema;
@@ -15,7 +15,7 @@ use super::draft::{Draft, kind_name};
 use super::snapshot::Folder;
 use super::{Engine, EngineError, Shared};
 use crate::statement::{self, CreateStream, Statement};
-use crate::{Catalog, Plan, PlanError, StreamTable, declared_schema};
+use crate::{Catalog, FunctionSet, Plan, PlanError, StreamTable, declared_schema};
 
 /// What a statement did, in words for the person who gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,11 @@ impl Engine {
             return shared.create(tenant, Draft { by, ..draft }).await;
         }
         match statement {
+            Statement::CreateFunction(function) => shared.create_function(tenant, function, by).await,
+            Statement::DropFunction { name, if_exists } => {
+                shared.drop_function(tenant, name, *if_exists).await
+            }
+            Statement::ShowFunctions => Ok(shared.show_functions(tenant)),
             Statement::CreateStream(stream) => shared.create_stream(tenant, stream).await,
             Statement::DropStream { name, if_exists } => shared.drop_stream(tenant, name, *if_exists).await,
             Statement::DropTable { name, if_exists } => shared.drop_table(tenant, name, *if_exists).await,
@@ -174,7 +179,7 @@ impl Shared {
         }
     }
 
-    /// The streams and tables of a tenant as the planner sees them.
+    /// The streams, tables and functions of a tenant as the planner sees them.
     pub(super) fn catalog(&self, tenant: &TenantId) -> Catalog {
         let approved = |entry: &Arc<StreamEntry>| entry.state != Approval::Refused;
         let streams = self.streams.entries(tenant).into_iter().filter(approved);
@@ -184,6 +189,7 @@ impl Shared {
             watermark_delay_us: entry.watermark_delay_us,
         }));
         self.tables.for_planner(tenant).into_iter().for_each(|table| catalog.insert_table(table));
+        catalog.put_functions(self.functions.set(tenant));
         catalog
     }
 
@@ -266,7 +272,10 @@ impl Shared {
         if let Some(columns) = self.describe_table(tenant, name) {
             return Ok(columns);
         }
-        Ok(Outcome::Listing(vec![self.known(tenant, name).await?.sql]))
+        match (self.known(tenant, name).await, self.describe_function(tenant, name)) {
+            (Err(EngineError::NotFound { .. }), Some(function)) => Ok(function),
+            (known, _) => Ok(Outcome::Listing(vec![known?.sql])),
+        }
     }
 
     /// Takes over a pipeline that meta knows, at a start.
@@ -300,11 +309,13 @@ impl Shared {
         }
     }
 
-    /// Plans the statement of a pipeline for the schema version with which it began.
+    /// Plans the statement of a pipeline for the schema version with which it began, and by the definitions of functions
+    /// that it was created with.
     pub(super) async fn planned(&self, entry: &PipelineEntry) -> Result<Arc<Plan>, EngineError> {
         let statement = statement::parse_one(&entry.sql).map_err(PlanError::from)?;
         let draft = Draft::of(&statement)?.ok_or_else(|| PlanError::new("the statement is no pipeline"))?;
         let mut catalog = self.catalog(&entry.tenant);
+        catalog.put_functions(kept_functions(&entry.functions)?);
         let plan = crate::plan::plan(&draft.select, &catalog)?;
         let folder = Folder::new(&self.options.data_dir, entry.id);
         let version = entry.version;
@@ -327,6 +338,17 @@ impl Shared {
         match is_other {
             true => Ok(Arc::new(crate::plan::plan(&draft.select, &catalog)?)),
             false => Ok(Arc::new(plan)),
+        }
+    }
+}
+
+/// The functions that stand beside a version of a pipeline.
+pub(super) fn kept_functions(definitions: &[FunctionDefinition]) -> Result<FunctionSet, PlanError> {
+    let (functions, refused) = FunctionSet::of(definitions);
+    match refused.into_iter().next() {
+        None => Ok(functions),
+        Some((name, error)) => {
+            Err(PlanError { message: format!("function `{name}`: {}", error.message), ..error })
         }
     }
 }

@@ -16,7 +16,14 @@ impl Shared {
             true => format!("write\t{}, late rows to {}", entry.into, late_key(&entry)?.name),
             false => format!("write\t{}", entry.into),
         });
-        let status = self.roster.status(tenant, self.log.end());
+        for used in self.used_functions(&entry) {
+            let newer = match used.newer {
+                Some(newer) => format!("; version {newer} is there: CREATE OR REPLACE takes it"),
+                None => String::new(),
+            };
+            lines.push(format!("function\t{} version {}{newer}", used.name, used.version));
+        }
+        let status = self.status(tenant);
         if let Some(status) = status.into_iter().find(|status| status.name == entry.name) {
             let watermark = status.watermark.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
             lines.push(format!(

@@ -14,6 +14,7 @@ mod error;
 mod execute;
 mod explain;
 mod feed;
+mod functions;
 mod observe;
 mod preview;
 mod proposal;
@@ -43,6 +44,7 @@ pub use backtest::{BacktestOf, BacktestPlan};
 pub use change::{Change, ChangeKind, StateChange};
 pub use error::EngineError;
 pub use execute::Outcome;
+pub use functions::{FunctionStatus, FunctionUser, Functions, UsedFunction};
 pub use preview::{Preview, PreviewWish};
 pub use proposal::{Proposal, ProposedDrop, ProposedError, ProposedStep};
 pub use sample::Sample;
@@ -99,6 +101,7 @@ pub(crate) struct Shared {
     pub(crate) scans: Scans,
     pub(crate) budgets: Budgets,
     pub(crate) tables: Tables,
+    pub(crate) functions: Functions,
     /// Reads the sources of tables again.
     timer: parking_lot::Mutex<Option<crate::Task<()>>>,
     /// Statements that change something take turns.
@@ -136,11 +139,13 @@ impl Engine {
         for table in tables.entries() {
             streams.set_table(&StreamKey::new(table.tenant, table.name), true);
         }
+        let functions = Functions::open(meta.as_ref()).await?;
         let shared = Shared {
             options,
             scans,
             budgets,
             tables,
+            functions,
             timer: parking_lot::Mutex::default(),
             meta,
             log,
@@ -163,7 +168,7 @@ impl Engine {
 
     /// How the pipelines and alert rules of a tenant are doing, in the order of their creation.
     pub async fn status(&self, tenant: &TenantId) -> Vec<PipelineStatus> {
-        self.shared.roster.status(tenant, self.shared.log.end())
+        self.shared.status(tenant)
     }
 
     /// Stops all pipelines; each leaves a snapshot behind.

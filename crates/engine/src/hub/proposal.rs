@@ -13,9 +13,11 @@ use springhouse_model::{StreamKey, StreamName, TenantId};
 use super::change::{Change, ChangeKind, StateChange};
 use super::create::first_change;
 use super::draft::{Draft, kind_name};
+use super::functions::refusal;
 use super::targets::{Target, target_streams};
 use super::{Engine, EngineError, Shared};
-use crate::statement::{self, CreateStream, CreateTable, Position, Statement, is_same};
+use crate::functions::check_name;
+use crate::statement::{self, CreateFunction, CreateStream, CreateTable, Position, Statement, is_same};
 use crate::tables::Definition;
 use crate::{Catalog, LookupTable, Plan, PlanError, StreamTable, declared_schema, late_stream, target};
 
@@ -40,10 +42,12 @@ pub struct ProposedDrop {
 pub struct ProposedStep {
     /// Which of the statements, from 0.
     pub statement: usize,
-    /// `stream`, `table`, `pipeline` or `alert`.
+    /// `stream`, `table`, `function`, `pipeline` or `alert`.
     pub what: &'static str,
     pub name: StreamName,
     pub kind: ChangeKind,
+    /// Functions of which a pipeline takes another definition, as in [`Change`].
+    pub functions: Vec<String>,
     pub state: StateChange,
 }
 
@@ -71,6 +75,13 @@ struct Waiting {
     draft: Draft,
 }
 
+/// A function that a statement makes.
+struct WrittenFunction {
+    statement: usize,
+    start: Position,
+    function: CreateFunction,
+}
+
 /// The statements as far as they have been dealt with.
 struct Work<'a> {
     shared: &'a Shared,
@@ -96,7 +107,8 @@ impl Shared {
             fills: HashMap::new(),
             proposal: Proposal::default(),
         };
-        let mut waiting = work.read(statements);
+        let (mut waiting, functions) = work.read(statements);
+        work.functions(&functions);
         let mut kept: HashSet<String> = HashSet::new();
         for one in &waiting {
             kept.insert(one.draft.name.to_string());
@@ -132,9 +144,11 @@ impl Shared {
 }
 
 impl Work<'_> {
-    /// Streams and tables are settled at once; pipelines and alerts wait for those that they read.
-    fn read(&mut self, statements: &[String]) -> Vec<Waiting> {
-        let (mut waiting, mut names): (Vec<Waiting>, HashSet<(bool, StreamName)>) = Default::default();
+    /// Streams and tables are settled at once; pipelines and alerts wait for those that they read, and functions for one
+    /// another.
+    fn read(&mut self, statements: &[String]) -> (Vec<Waiting>, Vec<WrittenFunction>) {
+        let (mut waiting, mut functions) = (Vec::new(), Vec::new());
+        let mut names: HashSet<(&str, StreamName)> = HashSet::new();
         for (number, text) in statements.iter().enumerate() {
             let start = beginning(text);
             let statement = match statement::parse_one(text) {
@@ -151,19 +165,20 @@ impl Work<'_> {
                     continue;
                 }
             };
-            let name = match (&statement, &draft) {
-                (Statement::CreateStream(stream), _) => stream.name.clone(),
-                (Statement::CreateTable(table), _) => table.name.clone(),
-                (_, Some(draft)) => draft.name.clone(),
+            // Functions have names of their own, and so have pipelines.
+            let (space, name) = match (&statement, &draft) {
+                (Statement::CreateStream(stream), _) => ("stream", stream.name.clone()),
+                (Statement::CreateTable(table), _) => ("stream", table.name.clone()),
+                (Statement::CreateFunction(function), _) => ("function", function.name.clone()),
+                (_, Some(draft)) => ("pipeline", draft.name.clone()),
                 (other, None) => {
                     let error = PlanError::new(format!("{} cannot stand in a folder", other.verb()));
-                    let hint =
-                        "CREATE STREAM, CREATE TABLE, CREATE PIPELINE and CREATE ALERT say what there is";
+                    let hint = "CREATE STREAM, TABLE, FUNCTION, PIPELINE and ALERT say what there is";
                     self.error(number, start, &error.with_hint(hint));
                     continue;
                 }
             };
-            if !names.insert((draft.is_some(), name.clone())) {
+            if !names.insert((space, name.clone())) {
                 let error = PlanError::new(format!("`{name}` is made by another statement too"));
                 self.error(number, start, &error);
                 continue;
@@ -171,11 +186,55 @@ impl Work<'_> {
             match (statement, draft) {
                 (Statement::CreateStream(stream), _) => self.stream(number, start, &stream),
                 (Statement::CreateTable(table), _) => self.table(number, start, &table),
+                (Statement::CreateFunction(function), _) => {
+                    functions.push(WrittenFunction { statement: number, start, function });
+                }
                 (_, Some(draft)) => waiting.push(Waiting { statement: number, start, draft }),
                 _ => {}
             }
         }
-        waiting
+        (waiting, functions)
+    }
+
+    /// What pipelines and alerts will call, each function before those that call it.
+    fn functions(&mut self, written: &[WrittenFunction]) {
+        let statements: Vec<CreateFunction> = written.iter().map(|one| one.function.clone()).collect();
+        let present = self.shared.functions.set(self.tenant);
+        let (set, refused) = self.shared.functions.with(self.tenant, &statements);
+        for (name, error) in refused {
+            let is_meant = |one: &&WrittenFunction| {
+                let own = one.function.name.as_str();
+                own == name || present.callers_of(own).contains(&name.as_str())
+            };
+            if let Some(one) = written.iter().find(is_meant) {
+                self.error(one.statement, one.start, &refusal(one.function.name.as_str(), &name, error));
+            }
+        }
+        let calls = |one: &WrittenFunction| {
+            set.get(one.function.name.as_str()).map_or(0, |function| function.calls.len())
+        };
+        let mut in_order: Vec<&WrittenFunction> = written.iter().collect();
+        // A function calls more than each of those that it calls.
+        in_order.sort_by_key(|one| (calls(one), one.statement));
+        for one in in_order {
+            let name = one.function.name.clone();
+            let kind = match present.get(name.as_str()) {
+                Some(function) if is_same(&function.sql, &one.function.text) => ChangeKind::Unchanged,
+                Some(_) => ChangeKind::Replace,
+                None => ChangeKind::Create,
+            };
+            if let (ChangeKind::Create, Err(error)) = (kind, check_name(name.as_str())) {
+                self.error(one.statement, one.start, &error);
+            }
+            self.step(one.statement, "function", name, kind);
+        }
+        self.catalog.put_functions(set);
+    }
+
+    /// What has no state.
+    fn step(&mut self, statement: usize, what: &'static str, name: StreamName, kind: ChangeKind) {
+        let (functions, state) = (Vec::new(), StateChange::default());
+        self.proposal.steps.push(ProposedStep { statement, what, name, kind, functions, state });
     }
 
     fn stream(&mut self, number: usize, start: Position, stream: &CreateStream) {
@@ -202,8 +261,7 @@ impl Work<'_> {
                 ChangeKind::Unchanged
             }
         };
-        let (what, name, state) = ("stream", stream.name.clone(), StateChange::default());
-        self.proposal.steps.push(ProposedStep { statement: number, what, name, kind, state });
+        self.step(number, "stream", stream.name.clone(), kind);
     }
 
     fn table(&mut self, number: usize, start: Position, table: &CreateTable) {
@@ -225,8 +283,7 @@ impl Work<'_> {
                 return self.error(number, start, &error.with_hint(hint));
             }
         };
-        let state = StateChange::default();
-        self.proposal.steps.push(ProposedStep { statement: number, what: "table", name, kind, state });
+        self.step(number, "table", name, kind);
     }
 
     fn forget_outputs(&mut self, draft: &Draft) {
@@ -249,8 +306,8 @@ impl Work<'_> {
         let Waiting { statement, start, draft } = one;
         match self.change(&draft, &plan).await {
             Ok(change) => {
-                let Change { what, name, kind, state, .. } = change;
-                self.proposal.steps.push(ProposedStep { statement, what, name, kind, state });
+                let Change { what, name, kind, functions, state, .. } = change;
+                self.proposal.steps.push(ProposedStep { statement, what, name, kind, functions, state });
             }
             Err(error) if error.is_passing() => return Err(error),
             Err(error) => self.error(statement, start, &PlanError::new(error.to_string())),

@@ -10,15 +10,17 @@
 
 use std::sync::Arc;
 
-use springhouse_meta::{NewPipeline, PipelineEntry, PipelineState};
+use springhouse_meta::{FunctionDefinition, NewPipeline, PipelineEntry, PipelineState};
 use tokio::sync::watch;
 
 use super::change::{Change, ChangeKind, StateChange};
+use super::create::definitions;
 use super::draft::Draft;
 use super::snapshot::{Folder, Header, Snapshot};
 use super::status::Gauges;
 use super::task::{Task, Trail, Work, broken_producer, late_producer, restored, row_producer};
 use super::{EngineError, Shared};
+use crate::functions::are_same;
 use crate::statement::is_same;
 use crate::{Plan, RunError, StreamTable};
 
@@ -35,7 +37,9 @@ impl Shared {
             old.output_schema().fields == new.output_schema().fields
                 && old.late_schema().fields == new.late_schema().fields
         };
-        let is_unchanged = is_same(&existing.sql, &draft.sql) && old.is_some_and(gives_the_same);
+        let functions = other_functions(&existing.functions, &definitions(new));
+        let is_unchanged =
+            is_same(&existing.sql, &draft.sql) && functions.is_empty() && old.is_some_and(gives_the_same);
         let known = old.filter(|old| old.shares_source(new));
         let operators = known.map(StateChange::operators).transpose()?;
         let (state, _) = StateChange::between(operators.as_deref(), new)?;
@@ -44,7 +48,7 @@ impl Shared {
             false => (ChangeKind::Replace, existing.version.saturating_add(1)),
         };
         let (name, into) = (draft.name.clone(), draft.into.clone());
-        Ok(Change { kind, what: draft.kind_name(), name, into, version, state })
+        Ok(Change { kind, what: draft.kind_name(), name, into, version, functions, state })
     }
 
     /// Puts a draft into the place of a pipeline. Its target has been prepared.
@@ -94,6 +98,7 @@ impl Shared {
             kind: draft.kind,
             into: draft.into,
             sql: draft.sql,
+            functions: definitions(&plan),
             state: PipelineState::Running,
             by: draft.by,
         };
@@ -198,6 +203,14 @@ impl Shared {
         };
         Task::restore(work).await?.settle().await
     }
+}
+
+/// The functions that both call and that are not defined in the same way, as the later ones are called: `f version 2`.
+fn other_functions(before: &[FunctionDefinition], after: &[FunctionDefinition]) -> Vec<String> {
+    let is_other = |after: &&FunctionDefinition| {
+        before.iter().any(|before| before.name == after.name && !are_same(before, after))
+    };
+    after.iter().filter(is_other).map(|after| format!("`{}` version {}", after.name, after.version)).collect()
 }
 
 /// Whether a successor knows which episodes of an alert are open.

@@ -12,6 +12,7 @@ use springhouse_model::{Clock, StreamKey, StreamName, SystemClock, TenantId, Tim
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::functions::UsedFunction;
 use super::scan::Scan;
 use super::status::{Gauges, PipelineStatus, RunState};
 use super::task::{Task, Work, hold_name};
@@ -50,12 +51,16 @@ impl Running {
 }
 
 impl Roster {
-    pub(crate) fn status(&self, tenant: &TenantId, end: Offset) -> Vec<PipelineStatus> {
+    /// Those of a tenant; `functions` tells by which definitions a pipeline goes.
+    pub(crate) fn status(
+        &self,
+        tenant: &TenantId,
+        end: Offset,
+        functions: impl Fn(&PipelineEntry) -> Vec<UsedFunction>,
+    ) -> Vec<PipelineStatus> {
         let members = self.members.lock();
-        members
-            .values()
-            .filter(|member| member.entry.tenant == *tenant)
-            .map(|member| member.status(end))
+        let own = members.values().filter(|member| member.entry.tenant == *tenant);
+        own.map(|member| PipelineStatus { functions: functions(&member.entry), ..member.status(end) })
             .collect()
     }
 
@@ -163,6 +168,7 @@ impl Member {
             from: self.from.clone(),
             into: self.entry.into.clone(),
             sql: self.entry.sql.clone(),
+            functions: Vec::new(),
             state: self.state,
             error: self.error.clone(),
             rows_in: gauges.rows_in.load(Ordering::Relaxed),
@@ -180,6 +186,11 @@ impl Member {
 }
 
 impl Shared {
+    /// How the pipelines of a tenant are doing.
+    pub(crate) fn status(&self, tenant: &TenantId) -> Vec<PipelineStatus> {
+        self.roster.status(tenant, self.log.end(), |entry| self.used_functions(entry))
+    }
+
     /// Starts the task of a pipeline whose plan is made.
     pub(crate) async fn start(
         self: &Arc<Self>,

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use springhouse_meta::PipelineKind;
 use springhouse_model::{StreamName, Timestamp};
 
+use super::functions::UsedFunction;
 use super::scan::Progress;
 use crate::probe::Probe;
 
@@ -42,6 +43,8 @@ pub struct PipelineStatus {
     pub from: Vec<StreamName>,
     pub into: StreamName,
     pub sql: String,
+    /// By which definitions of functions it goes.
+    pub functions: Vec<UsedFunction>,
     pub state: RunState,
     /// Why it failed, or what went wrong that it has survived.
     pub error: Option<String>,

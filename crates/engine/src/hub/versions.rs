@@ -5,6 +5,7 @@ use std::sync::Arc;
 use springhouse_model::{StreamName, TenantId};
 
 use super::draft::{Draft, kind_name};
+use super::execute::kept_functions;
 use super::{EngineError, Outcome, Shared};
 use crate::PlanError;
 use crate::statement;
@@ -55,6 +56,8 @@ impl Shared {
         let found = found.ok_or(EngineError::NoVersion { kind, name: name.clone(), version: wanted })?;
         let statement = statement::parse_one(&found.sql).map_err(PlanError::from)?;
         let draft = Draft::of(&statement)?.ok_or_else(|| PlanError::new("the statement is no pipeline"))?;
-        Ok(Draft { or_replace: true, if_not_exists: false, ..draft })
+        // An older version means what it meant.
+        let functions = Some(kept_functions(&found.functions)?);
+        Ok(Draft { or_replace: true, if_not_exists: false, functions, ..draft })
     }
 }

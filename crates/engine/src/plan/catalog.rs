@@ -10,7 +10,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, TableReference};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, HigherOrderUDF, LogicalTableSource, ScalarUDF, TableSource, WindowUDF,
 };
@@ -23,6 +23,7 @@ use super::versions::Versions;
 use super::window::WindowFunctions;
 use crate::aggregates::aggregates;
 use crate::tables::Definition;
+use crate::{FunctionSet, type_planner};
 
 /// A stream as the planner needs it.
 #[derive(Clone, Debug)]
@@ -42,17 +43,27 @@ pub struct LookupTable {
     pub definition: Definition,
 }
 
-/// The streams and tables that a query may name.
+/// The streams, tables and functions that a query may name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     streams: HashMap<StreamName, StreamTable>,
     tables: HashMap<StreamName, Arc<LookupTable>>,
+    functions: FunctionSet,
 }
 
 impl Catalog {
     pub fn new(streams: impl IntoIterator<Item = StreamTable>) -> Catalog {
         let streams = streams.into_iter().map(|table| (table.name.clone(), table)).collect();
-        Catalog { streams, tables: HashMap::new() }
+        Catalog { streams, ..Catalog::default() }
+    }
+
+    /// The functions that a query may call, in the place of those before.
+    pub fn put_functions(&mut self, functions: FunctionSet) {
+        self.functions = functions;
+    }
+
+    pub fn functions(&self) -> &FunctionSet {
+        &self.functions
     }
 
     pub fn insert_table(&mut self, table: LookupTable) {
@@ -147,6 +158,10 @@ impl ContextProvider for Provider<'_> {
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
         &self.relation_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(type_planner())
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -165,6 +165,7 @@ pub(super) fn compile(plan: &LogicalPlan, catalog: &Catalog, select: &Select) ->
     Ok(Plan {
         sources: chain.sources,
         tables: lookup::tables(&chain.stations),
+        functions: Vec::new(),
         scans: chain.scans,
         stations: chain.stations,
         output,

@@ -19,9 +19,6 @@ use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, GroupByExpr, Query, Select as SqlSelect, SetExpr, Statement, Value,
     visit_expressions,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
 use springhouse_model::ValueType;
 use springhouse_schema::{DEVICE_COLUMN, SITE_COLUMN, TS_COLUMN, is_system_column};
 
@@ -29,7 +26,7 @@ use super::chain::Chain;
 use super::compile::Step;
 use super::output::{column_name, value_type_of};
 use super::window::time_type;
-use super::{PlanError, split_position};
+use super::{PlanError, parse_expression};
 use crate::operators::Keys;
 use crate::statement::{Condition, Firing, KeyColumn};
 
@@ -66,7 +63,7 @@ pub(crate) struct EpisodeStep {
 /// Puts the condition that ends an episode beside the one that begins it.
 pub(super) fn put_beside(statement: &mut Statement, end: &Condition) -> Result<(), PlanError> {
     crate::depth::check(&end.text)?;
-    let end = parsed(end)?;
+    let end = parse_expression(&end.text, end.at)?;
     let Statement::Query(query) = statement else { return Err(no_single_select()) };
     let select = select_of(query).ok_or_else(no_single_select)?;
     let is_grouped = match &select.group_by {
@@ -95,19 +92,6 @@ pub(super) fn put_beside(statement: &mut Statement, end: &Condition) -> Result<(
 fn no_single_select() -> PlanError {
     PlanError::new("RESOLVE WHEN needs one SELECT whose condition it stands beside")
         .with_hint("put what is combined into FROM: SELECT * FROM (… UNION ALL …) WHERE …")
-}
-
-fn parsed(condition: &Condition) -> Result<ast::Expr, PlanError> {
-    let padded = condition.at.place(&condition.text);
-    let refused = |error: datafusion::sql::sqlparser::parser::ParserError| {
-        let message = error.to_string();
-        let (message, at) = split_position(message.strip_prefix("sql parser error: ").unwrap_or(&message));
-        PlanError { at, message, hint: None }
-    };
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(&padded).map_err(refused)?;
-    let expr = parser.parse_expr().map_err(refused)?;
-    parser.expect_token(&Token::EOF).map_err(refused)?;
-    Ok(expr)
 }
 
 /// The SELECT that a query is; `None` for several.

@@ -44,9 +44,10 @@ use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
@@ -69,7 +70,7 @@ pub(crate) use spread::SpreadStep;
 
 use crate::pipeline::Pipeline;
 use crate::statement::{Position, Select};
-use crate::{BoundFunctions, Deadline, check_expansion};
+use crate::{BoundFunctions, Deadline, Function, check_expansion};
 
 /// Planning computes what is constant in a query.
 const TIME_MAX: Duration = Duration::from_secs(5);
@@ -81,6 +82,8 @@ pub struct Plan {
     pub sources: Vec<StreamTable>,
     /// The tables in which it looks rows up, each once.
     pub tables: Vec<Arc<LookupTable>>,
+    /// The functions by whose definitions its calls were written out, by name.
+    pub functions: Vec<Arc<Function>>,
     pub(crate) scans: Vec<Scan>,
     pub(crate) stations: Vec<Station>,
     pub(crate) output: Output,
@@ -156,6 +159,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     if let Some(end) = &select.firing.resolve_when {
         episode::put_beside(&mut syntax, end)?;
     }
+    let functions = catalog.functions().expand(&mut syntax)?;
     check::syntax(&syntax)?;
     check_expansion(&syntax)?;
     let provider = catalog::Provider::new(catalog);
@@ -166,7 +170,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     check::logical(&raw)?;
     lookup::check(&raw)?;
     let logical = optimize(raw)?;
-    compile::compile(&logical, catalog, select)
+    Ok(Plan { functions, ..compile::compile(&logical, catalog, select)? })
 }
 
 /// A bounded query is refused as a pipeline; this tells whether a text is one query at all.
@@ -182,6 +186,25 @@ fn parse(select: &Select) -> Result<SqlStatement, PlanError> {
         (Some(statement @ SqlStatement::Query(_)), true) => Ok(statement),
         _ => Err(PlanError::new("a pipeline is one SELECT")),
     }
+}
+
+/// The statements of a text; `None` when it is no SQL.
+pub(crate) fn parsed(sql: &str) -> Option<Vec<SqlStatement>> {
+    Parser::parse_sql(&GenericDialect {}, sql).ok()
+}
+
+/// Reads an expression that stands alone, at its place in what a person wrote.
+pub(crate) fn parse_expression(text: &str, at: Position) -> Result<SqlExpr, PlanError> {
+    let refused = |error: ParserError| {
+        let message = error.to_string();
+        let (message, at) = split_position(message.strip_prefix("sql parser error: ").unwrap_or(&message));
+        PlanError { at, message, hint: None }
+    };
+    let padded = at.place(text);
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(&padded).map_err(refused)?;
+    let expr = parser.parse_expr().map_err(refused)?;
+    parser.expect_token(&Token::EOF).map_err(refused)?;
+    Ok(expr)
 }
 
 /// sqlparser writes the place at the end: `… found: FROM at Line: 3, Column: 5`.

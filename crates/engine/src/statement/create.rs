@@ -8,7 +8,7 @@ use sqlparser::tokenizer::Token;
 use super::cursor::{Cursor, Mark, ParseError};
 use super::interval::interval;
 use super::table::table;
-use super::{Column, CreatePipeline, CreateStream, Firing, Select, Statement, alert};
+use super::{Column, CreatePipeline, CreateStream, Firing, Select, Statement, alert, function};
 
 const UNIT_CHARACTERS_MAX: usize = 32;
 
@@ -35,7 +35,10 @@ pub(super) fn create(cursor: &mut Cursor<'_>, start: Mark) -> Result<Statement, 
         }
         return table(cursor, start).map(Statement::CreateTable);
     }
-    Err(cursor.expected("STREAM, TABLE, PIPELINE or ALERT", None))
+    if cursor.take_word("FUNCTION") {
+        return function::function(cursor, start, or_replace).map(Statement::CreateFunction);
+    }
+    Err(cursor.expected("STREAM, TABLE, FUNCTION, PIPELINE or ALERT", None))
 }
 
 fn stream(cursor: &mut Cursor<'_>, start: Mark) -> Result<CreateStream, ParseError> {

@@ -8,6 +8,7 @@
 mod alert;
 mod create;
 mod cursor;
+mod function;
 mod interval;
 mod likeness;
 mod rewrite;
@@ -19,6 +20,7 @@ use springhouse_model::{StreamName, ValueType};
 
 pub use alert::{Condition, CreateAlert, Firing, KeyColumn};
 pub use cursor::ParseError;
+pub use function::{CreateFunction, FunctionBody, Parameter};
 pub use likeness::is_same;
 pub use table::{CreateTable, RowFormat, RowSource};
 
@@ -56,6 +58,7 @@ impl fmt::Display for Position {
 pub enum Statement {
     CreateStream(CreateStream),
     CreateTable(CreateTable),
+    CreateFunction(CreateFunction),
     CreatePipeline(CreatePipeline),
     CreateAlert(CreateAlert),
     DropStream {
@@ -63,6 +66,10 @@ pub enum Statement {
         if_exists: bool,
     },
     DropTable {
+        name: StreamName,
+        if_exists: bool,
+    },
+    DropFunction {
         name: StreamName,
         if_exists: bool,
     },
@@ -91,6 +98,7 @@ pub enum Statement {
     },
     ShowStreams,
     ShowTables,
+    ShowFunctions,
     ShowPipelines,
     ShowAlerts,
     /// Of a pipeline or an alert.
@@ -116,6 +124,7 @@ impl Statement {
             self,
             Statement::ShowStreams
                 | Statement::ShowTables
+                | Statement::ShowFunctions
                 | Statement::ShowPipelines
                 | Statement::ShowAlerts
                 | Statement::ShowVersions { .. }
@@ -130,10 +139,12 @@ impl Statement {
         match self {
             Statement::CreateStream(_) => "CREATE STREAM",
             Statement::CreateTable(_) => "CREATE TABLE",
+            Statement::CreateFunction(_) => "CREATE FUNCTION",
             Statement::CreatePipeline(_) => "CREATE PIPELINE",
             Statement::CreateAlert(_) => "CREATE ALERT",
             Statement::DropStream { .. } => "DROP STREAM",
             Statement::DropTable { .. } => "DROP TABLE",
+            Statement::DropFunction { .. } => "DROP FUNCTION",
             Statement::RefreshTable { .. } => "REFRESH TABLE",
             Statement::DropPipeline { .. } => "DROP PIPELINE",
             Statement::DropAlert { .. } => "DROP ALERT",
@@ -142,6 +153,7 @@ impl Statement {
             Statement::RollbackPipeline { .. } => "ROLLBACK PIPELINE",
             Statement::ShowStreams => "SHOW STREAMS",
             Statement::ShowTables => "SHOW TABLES",
+            Statement::ShowFunctions => "SHOW FUNCTIONS",
             Statement::ShowPipelines => "SHOW PIPELINES",
             Statement::ShowAlerts => "SHOW ALERTS",
             Statement::ShowVersions { .. } => "SHOW VERSIONS",
@@ -297,12 +309,15 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         }
         "SHOW" if cursor.take_word("STREAMS") => Ok(Statement::ShowStreams),
         "SHOW" if cursor.take_word("TABLES") => Ok(Statement::ShowTables),
+        "SHOW" if cursor.take_word("FUNCTIONS") => Ok(Statement::ShowFunctions),
         "SHOW" if cursor.take_word("PIPELINES") => Ok(Statement::ShowPipelines),
         "SHOW" if cursor.take_word("ALERTS") => Ok(Statement::ShowAlerts),
-        "SHOW" => Err(cursor.expected("STREAMS, TABLES, PIPELINES, ALERTS or VERSIONS OF", None)),
+        "SHOW" => Err(cursor.expected("STREAMS, TABLES, FUNCTIONS, PIPELINES, ALERTS or VERSIONS OF", None)),
         "DESCRIBE" | "DESC" => {
-            let _ = ["STREAM", "TABLE", "PIPELINE", "ALERT"].into_iter().any(|kind| cursor.take_word(kind));
-            Ok(Statement::Describe { name: cursor.stream_name("a stream's, table's or pipeline's name")? })
+            let kinds = ["STREAM", "TABLE", "FUNCTION", "PIPELINE", "ALERT"];
+            let _ = kinds.into_iter().any(|kind| cursor.take_word(kind));
+            let expected = "a stream's, table's, function's or pipeline's name";
+            Ok(Statement::Describe { name: cursor.stream_name(expected)? })
         }
         "EXPLAIN" => {
             pipeline_word(cursor)?;
@@ -318,7 +333,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
 }
 
-const KNOWN: &str = "SELECT, CREATE STREAM | TABLE | PIPELINE | ALERT, DROP, REFRESH TABLE, PAUSE, RESUME, ROLLBACK, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
+const KNOWN: &str = "SELECT, CREATE STREAM | TABLE | FUNCTION | PIPELINE | ALERT, DROP, REFRESH TABLE, PAUSE, RESUME, ROLLBACK, SHOW, DESCRIBE and EXPLAIN PIPELINE are known";
 
 fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
     match cursor.take_word("PIPELINE") || cursor.take_word("ALERT") {
@@ -328,11 +343,14 @@ fn pipeline_word(cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
 }
 
 fn drop_statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
-    let kind = ["STREAM", "TABLE", "PIPELINE", "ALERT"].into_iter().find(|kind| cursor.take_word(kind));
-    let Some(kind) = kind else {
-        return Err(cursor.expected("STREAM, TABLE, PIPELINE or ALERT", None));
+    let kinds = ["STREAM", "TABLE", "FUNCTION", "PIPELINE", "ALERT"];
+    let Some(kind) = kinds.into_iter().find(|kind| cursor.take_word(kind)) else {
+        return Err(cursor.expected("STREAM, TABLE, FUNCTION, PIPELINE or ALERT", None));
     };
     let if_exists = cursor.take_words(&["IF", "EXISTS"])?;
+    if kind == "FUNCTION" {
+        return Ok(Statement::DropFunction { name: function::function_name(cursor)?, if_exists });
+    }
     let name = cursor.stream_name("a name")?;
     Ok(match kind {
         "STREAM" => Statement::DropStream { name, if_exists },

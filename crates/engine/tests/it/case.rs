@@ -11,7 +11,9 @@ use springhouse_engine::statement::{
     self, CreateStream, CreateTable, RowFormat, RowSource, Select, Statement,
 };
 use springhouse_engine::tables::{self, Definition, TableRows};
-use springhouse_engine::{Catalog, Emitted, LookupTable, Pipeline, StreamTable, declared_schema};
+use springhouse_engine::{
+    Catalog, Emitted, FunctionSet, LookupTable, Pipeline, StreamTable, declared_schema,
+};
 use springhouse_schema::{Decoder, Limits, Mode, Origin};
 
 use crate::hub::lines;
@@ -71,10 +73,12 @@ impl Single {
     /// `None` for statements that are more than one query over declared streams.
     pub fn of(sql: &str, input: &Lines) -> Option<Single> {
         let (mut streams, mut tables, mut queries) = (Vec::new(), Vec::new(), Vec::new());
+        let mut functions = Vec::new();
         for statement in statement::parse(sql).unwrap() {
             match statement {
                 Statement::CreateStream(stream) => streams.push(stream),
                 Statement::CreateTable(table) => tables.push(table),
+                Statement::CreateFunction(function) => functions.push(function),
                 Statement::CreatePipeline(pipeline) => {
                     queries.push((Some(format!("{}.late", pipeline.name)), pipeline.select));
                 }
@@ -87,6 +91,7 @@ impl Single {
         }
         let [(late_stream, select)] = <[_; 1]>::try_from(queries).ok()?;
         let mut catalog = Catalog::new(streams.iter().map(table));
+        catalog.put_functions(FunctionSet::declared(&functions).unwrap());
         for table in &tables {
             let definition = Definition::of(table);
             catalog.insert_table(LookupTable { name: table.name.clone(), id: 0, definition });

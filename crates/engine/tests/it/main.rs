@@ -9,6 +9,7 @@ mod case;
 mod dice;
 mod early;
 mod files;
+mod functions;
 mod hub;
 mod joins;
 mod looking;

@@ -80,7 +80,7 @@ fn answers_of_the_cookbook_give_the_rows_beside_them() {
 fn shown(session: &mut Session, place: &str, sql: &str) {
     let statements = statement::parse(sql).unwrap_or_else(|error| panic!("{place}: {error}"));
     let declares = |statement: &Statement| match statement {
-        Statement::CreateStream(_) => true,
+        Statement::CreateStream(_) | Statement::CreateFunction(_) => true,
         // Others are filled by a hub.
         Statement::CreateTable(table) => {
             matches!(&table.source, RowSource::Place { place, .. } if is_relative(place))

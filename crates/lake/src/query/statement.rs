@@ -5,6 +5,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
+use springhouse_engine::PlanError;
 use springhouse_model::TenantId;
 
 use super::tables::Tables;
@@ -47,11 +48,12 @@ pub(super) fn planned(
         }
         statement => (None, statement),
     };
-    let Statement::Statement(statement) = statement else {
+    let Statement::Statement(mut statement) = statement else {
         return Err(LakeError::NotAQuery { hint: "explain a SELECT" });
     };
-    springhouse_engine::check_expansion(&statement)
-        .map_err(|error| LakeError::Query { message: error.to_string() })?;
+    let refused = |error: PlanError| LakeError::Query { message: error.to_string() };
+    shared.catalog.functions(tenant).expand(statement.as_mut()).map_err(refused)?;
+    springhouse_engine::check_expansion(&statement).map_err(refused)?;
     let plan = SqlToRel::new_with_options(&tables, options)
         .sql_statement_to_plan(*statement)
         .and_then(springhouse_engine::history::lower_versions)

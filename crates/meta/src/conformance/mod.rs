@@ -23,13 +23,13 @@ pub use progress::{
     quarantine_is_listed_marked_and_purged,
 };
 pub use things::{
-    devices_are_registered_once_and_seen_forward, ids_are_never_given_twice, pipelines_keep_their_versions,
-    schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
+    devices_are_registered_once_and_seen_forward, functions_count_their_versions, ids_are_never_given_twice,
+    pipelines_keep_their_versions, schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
     tables_keep_their_versions_and_their_names_are_not_those_of_streams,
 };
 
 use crate::{
-    Approval, Meta, NewDevice, NewPipeline, NewStream, NewTable, NewToken, Origin, PipelineKind,
+    Approval, Meta, NewDevice, NewFunction, NewPipeline, NewStream, NewTable, NewToken, Origin, PipelineKind,
     PipelineState,
 };
 use crate::{QuarantineFilter, QuarantinedMessage, Result, TwinRow};
@@ -75,6 +75,7 @@ fn new_pipeline(tenant: &TenantId, name: &str, sql: &str) -> NewPipeline {
         kind: PipelineKind::Pipeline,
         into: name.parse().expect("a stream's name"),
         sql: sql.to_owned(),
+        functions: Vec::new(),
         state: PipelineState::Running,
         by: None,
     }
@@ -83,6 +84,10 @@ fn new_pipeline(tenant: &TenantId, name: &str, sql: &str) -> NewPipeline {
 fn new_table(tenant: &TenantId, name: &str) -> NewTable {
     let name = name.parse().expect("a table's name");
     NewTable { tenant: tenant.clone(), name, sql: "CREATE TABLE …".to_owned() }
+}
+
+fn new_function(tenant: &TenantId, name: &str, sql: &str) -> NewFunction {
+    NewFunction { tenant: tenant.clone(), name: name.to_owned(), sql: sql.to_owned(), by: None }
 }
 
 fn message(tenant: &TenantId, id: &str, received: Timestamp) -> QuarantinedMessage {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use springhouse_model::{ManualClock, ValueType};
 use springhouse_schema::{Field, Schema};
 
-use super::{START, key, new_device, new_pipeline, new_stream, new_table, tenant};
+use super::{START, key, new_device, new_function, new_pipeline, new_stream, new_table, tenant};
 use crate::{
-    Approval, Meta, MetaError, NewDevice, NewPipeline, Origin, PipelineState, Result, Seen, TableVersion,
+    Approval, FunctionDefinition, Meta, MetaError, NewDevice, NewFunction, NewPipeline, Origin,
+    PipelineState, Result, Seen, TableVersion,
 };
 
 pub async fn streams_are_created_once(meta: Arc<dyn Meta>, _clock: Arc<ManualClock>) -> Result<()> {
@@ -118,6 +119,16 @@ pub async fn pipelines_keep_their_versions(meta: Arc<dyn Meta>, clock: Arc<Manua
     assert_eq!(meta.pipeline_version(&tenant, "hourly", 2).await?.as_ref(), Some(&versions[1]));
     assert_eq!(meta.pipeline_version(&tenant, "hourly", 4).await?, None);
 
+    let goes_by =
+        [FunctionDefinition { name: "f".to_owned(), version: 2, sql: "CREATE FUNCTION f …".to_owned() }];
+    let calls = NewPipeline { functions: goes_by.to_vec(), ..new_pipeline(&tenant, "hourly", "SELECT f(1)") };
+    assert_eq!(meta.put_pipeline(calls).await?.functions, goes_by);
+    assert_eq!(meta.pipeline(&tenant, "hourly").await?.expect("the pipeline").functions, goes_by);
+    let kept = meta.pipeline_version(&tenant, "hourly", 4).await?.expect("its version");
+    assert_eq!(kept.functions, goes_by);
+    let before = meta.pipeline_version(&tenant, "hourly", 3).await?.expect("the version before");
+    assert!(before.functions.is_empty());
+
     meta.create_pipeline(new_pipeline(&tenant, "short", "SELECT 1")).await?;
     assert_eq!(meta.pipeline_versions(&tenant, "short", 9).await?.len(), 1);
     assert!(meta.drop_pipeline(&tenant, "short").await?);
@@ -176,5 +187,27 @@ pub async fn tables_keep_their_versions_and_their_names_are_not_those_of_streams
     assert!(!meta.drop_table(&tenant, "rooms").await?);
     assert!(meta.table_versions(rooms.id).await?.is_empty());
     assert!(meta.create_stream(new_stream(key(&tenant, "rooms"))).await?.id > rooms.id);
+    Ok(())
+}
+
+pub async fn functions_count_their_versions(meta: Arc<dyn Meta>, clock: Arc<ManualClock>) -> Result<()> {
+    let (main, other) = (tenant("main"), tenant("other"));
+    let first = meta.put_function(new_function(&main, "f", "RETURN 1")).await?;
+    assert_eq!((first.version, first.created_at, first.changed_at, &first.by), (1, START, START, &None));
+    clock.advance_micros(5);
+    let by_ada = NewFunction { by: Some("ada".to_owned()), ..new_function(&main, "f", "RETURN 2") };
+    let second = meta.put_function(by_ada).await?;
+    assert_eq!((second.version, second.sql.as_str(), second.by.as_deref()), (2, "RETURN 2", Some("ada")));
+    assert_eq!((second.created_at, second.changed_at), (START, START.plus_micros(5)));
+
+    let of_other = meta.put_function(new_function(&other, "f", "RETURN 3")).await?;
+    assert_eq!(of_other.version, 1);
+    let early = meta.put_function(new_function(&main, "early", "RETURN 4")).await?;
+    assert_eq!(meta.functions(Some(&main)).await?, [early, second.clone()], "by name");
+    assert_eq!(meta.functions(None).await?.len(), 3);
+
+    assert!(meta.drop_function(&main, "f").await?);
+    assert!(!meta.drop_function(&main, "f").await?);
+    assert_eq!(meta.functions(Some(&other)).await?, [of_other]);
     Ok(())
 }

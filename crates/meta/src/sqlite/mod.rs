@@ -9,6 +9,7 @@ mod alerts;
 mod consumers;
 mod devices;
 mod files;
+mod functions;
 mod migrations;
 mod persons;
 mod pipelines;

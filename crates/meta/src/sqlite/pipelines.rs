@@ -44,8 +44,8 @@ impl Pipelines for SqliteMeta {
             Some(existing) => {
                 let version = existing.version.saturating_add(1);
                 sqlx::query(
-                    "UPDATE pipelines SET kind = $2, version = $3, into_stream = $4, statement = $5, state = $6
-                     WHERE id = $1",
+                    "UPDATE pipelines SET kind = $2, version = $3, into_stream = $4, statement = $5, state = $6,
+                     functions = $7 WHERE id = $1",
                 )
                 .bind(i64::try_from(existing.id).unwrap_or(i64::MAX))
                 .bind(to_json(&new.kind)?)
@@ -53,6 +53,7 @@ impl Pipelines for SqliteMeta {
                 .bind(new.into.as_str())
                 .bind(&new.sql)
                 .bind(to_json(&new.state)?)
+                .bind(to_json(&new.functions)?)
                 .execute(write.sql())
                 .await
                 .map_err(database("replace a pipeline"))?;
@@ -144,8 +145,8 @@ async fn insert(
 ) -> Result<PipelineEntry> {
     let id = next_id(connection, "pipeline").await?;
     sqlx::query(
-        "INSERT INTO pipelines (id, tenant, name, kind, version, into_stream, statement, state, created_at)
-         VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8)",
+        "INSERT INTO pipelines (id, tenant, name, kind, version, into_stream, statement, state, created_at,
+         functions) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9)",
     )
     .bind(id)
     .bind(new.tenant.as_str())
@@ -155,6 +156,7 @@ async fn insert(
     .bind(&new.sql)
     .bind(to_json(&new.state)?)
     .bind(created_at.micros())
+    .bind(to_json(&new.functions)?)
     .execute(&mut *connection)
     .await
     .map_err(database("create a pipeline"))?;
@@ -171,14 +173,15 @@ async fn note_version(
     by: Option<&str>,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO pipeline_versions (pipeline_id, version, statement, created_at, created_by)
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO pipeline_versions (pipeline_id, version, statement, created_at, created_by, functions)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(to_signed(entry.id))
     .bind(i64::from(entry.version))
     .bind(&entry.sql)
     .bind(created_at.micros())
     .bind(by)
+    .bind(to_json(&entry.functions)?)
     .execute(connection)
     .await
     .map_err(database("keep a version of a pipeline"))?;
@@ -218,6 +221,7 @@ fn entry(row: &SqliteRow) -> Result<PipelineEntry> {
         version: columns.number("version")?,
         into: columns.word("into_stream")?,
         sql: columns.text("statement")?,
+        functions: columns.json_or_default("functions")?,
         state: columns.json("state")?,
         created_at: columns.time("created_at")?,
     })
@@ -228,6 +232,7 @@ fn version(row: &SqliteRow) -> Result<PipelineVersion> {
     Ok(PipelineVersion {
         version: columns.number("version")?,
         sql: columns.text("statement")?,
+        functions: columns.json_or_default("functions")?,
         created_at: columns.time("created_at")?,
         by: columns.text_if("created_by")?,
     })

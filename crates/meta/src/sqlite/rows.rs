@@ -78,6 +78,14 @@ impl Columns<'_> {
         serde_json::from_str(&text).map_err(|_| self.corrupt("JSON value of its type", text))
     }
 
+    /// What its type has by default where the column has nothing.
+    pub fn json_or_default<T: DeserializeOwned + Default>(&self, column: &str) -> Result<T> {
+        match self.text_if(column)? {
+            Some(_) => self.json(column),
+            None => Ok(T::default()),
+        }
+    }
+
     fn corrupt(&self, expected: &'static str, value: String) -> MetaError {
         MetaError::Corrupt { table: self.table, expected, value }
     }

@@ -98,8 +98,13 @@ async fn a_pipeline_of_the_first_layout_has_its_present_version() {
     pool.close().await;
     let meta = SqliteMeta::open(&path).await.unwrap();
     let versions = meta.pipeline_versions(&TenantId::main(), "hourly", 9).await.unwrap();
-    let known =
-        PipelineVersion { version: 3, sql: "SELECT 3".to_owned(), created_at: Timestamp(70), by: None };
+    let known = PipelineVersion {
+        version: 3,
+        sql: "SELECT 3".to_owned(),
+        functions: Vec::new(),
+        created_at: Timestamp(70),
+        by: None,
+    };
     assert_eq!(versions, [known]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use springhouse_engine::Tables;
+use springhouse_engine::{FunctionSet, Functions, Tables};
 use springhouse_ingest::Ingest;
 use springhouse_lake::Catalog;
 use springhouse_meta::StreamEntry;
@@ -12,6 +12,8 @@ pub struct RegistryCatalog {
     pub ingest: Ingest,
     /// Known when the engine is open, which is before anybody can ask.
     pub tables: Arc<OnceLock<Tables>>,
+    /// As the tables.
+    pub functions: Arc<OnceLock<Functions>>,
 }
 
 impl Catalog for RegistryCatalog {
@@ -33,5 +35,9 @@ impl Catalog for RegistryCatalog {
 
     fn tables(&self) -> Option<Tables> {
         self.tables.get().cloned()
+    }
+
+    fn functions(&self, tenant: &TenantId) -> FunctionSet {
+        self.functions.get().map(|functions| functions.set(tenant)).unwrap_or_default()
     }
 }

@@ -16,9 +16,9 @@ use crate::client::{Client, path_part};
 use crate::failure::Failure;
 
 const LONG: &str = "\
-Reads the CREATE STREAM, CREATE PIPELINE and CREATE ALERT statements of all *.sql files in a folder, in whatever order they \
+Reads the CREATE STREAM, TABLE, FUNCTION, PIPELINE and ALERT statements of all *.sql files in a folder, in whatever order they \
 stand, compares them with the hub, shows what is to be done, asks, and does it. What is there and in no file is dropped, if \
-it is a pipeline or an alert; streams and their rows are never dropped. A statement that differs only in white space, \
+it is a pipeline or an alert; streams, tables and functions are never dropped. A statement that differs only in white space, \
 comments or case is unchanged. If any file is wrong nothing is changed, and the errors name file, line and column.";
 
 const EXAMPLES: &str = "\
@@ -71,6 +71,7 @@ struct Step {
     kind: String,
     name: String,
     change: String,
+    functions: Vec<String>,
     keeps: Vec<String>,
     reads_again: Vec<String>,
     begins_empty: Vec<String>,
@@ -153,6 +154,7 @@ impl Step {
     /// What becomes of the state of a pipeline that is replaced.
     fn state(&self) -> String {
         let parts = [
+            ("takes", &self.functions),
             ("keeps the state of", &self.keeps),
             ("reads the log again", &self.reads_again),
             ("begins empty", &self.begins_empty),
@@ -191,6 +193,7 @@ impl Plan {
         for step in self.steps.iter().filter(|step| step.is_change()) {
             let Some(Written { file, sql }) = written.get(step.statement) else { continue };
             let sent = match step.kind.as_str() {
+                "function" => client.post("/functions", &json!({ "sql": sql, "replace": true })),
                 "stream" | "table" => client.post("/sql", &json!({ "query": sql })),
                 _ => client.post("/pipelines", &json!({ "sql": sql, "replace": true })),
             };

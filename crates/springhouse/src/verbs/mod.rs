@@ -5,6 +5,7 @@ pub mod backtest;
 pub mod config;
 pub mod demo;
 pub mod device;
+pub mod function;
 pub mod hub;
 pub mod link;
 pub mod pipeline;
@@ -35,6 +36,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<()> {
         Verb::Stream(args) => stream::carry_out(args),
         Verb::Schema(args) => schema::carry_out(args),
         Verb::Table(args) => table::carry_out(args),
+        Verb::Function(args) => function::carry_out(args),
         Verb::Pipeline(args) => pipeline::carry_out(args),
         Verb::Quarantine(args) => quarantine::carry_out(args),
         Verb::Token(args) => token::carry_out(args),

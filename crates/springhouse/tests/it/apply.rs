@@ -164,3 +164,31 @@ fn nothing_is_changed_when_any_file_is_wrong() {
     let (code, _, error) = place.pipeline(&["apply", "sql", "--yes"]);
     assert_eq!(code, Some(5), "an empty folder is more likely a mistake than a wish: {error}");
 }
+
+#[test]
+fn a_function_that_changes_takes_the_pipelines_of_the_folder_along() {
+    let place = Place::new();
+    let scaled = "CREATE FUNCTION scaled(x DOUBLE) RETURNS DOUBLE RETURN x * 10;\n";
+    let tens = TENS.replace("sum(power)", "scaled(sum(power))");
+    place.write("all.sql", &format!("{tens}{METER}{scaled}"));
+    let (code, done, error) = place.pipeline(&["apply", "sql", "--yes"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(done.contains("+ create function `scaled` (sql/all.sql)\n"), "{done}");
+    place.say(1, 5.0);
+    place.say(12, 7.0);
+    place.house.wait_for_rows("SELECT total FROM ten", 1);
+    place.write("all.sql", &format!("{tens}{METER}{}", scaled.replace("10", "100")));
+    let (code, done, error) = place.pipeline(&["apply", "sql", "--yes"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(
+        done,
+        "~ replace function `scaled` (sql/all.sql)\n\
+         ~ replace pipeline `tens` (sql/all.sql); takes: `scaled` version 2; keeps the state of: aggregate device, window_start\n\
+         2 to do, 1 unchanged\nfunction `scaled` is replaced\npipeline `tens` is replaced\n"
+    );
+    place.say(25, 0.0);
+    let rows = place.house.wait_for_rows("SELECT total FROM ten ORDER BY ts", 2);
+    assert_eq!(rows, [[json!(50.0)], [json!(700.0)]]);
+    let (code, plan, error) = place.pipeline(&["apply", "sql", "--plan"]);
+    assert_eq!((code, plan.as_str()), (Some(0), "0 to do, 3 unchanged\n"), "{error}");
+}

@@ -30,7 +30,7 @@ use springhouse_meta::{Meta, TableEntry, TableVersion};
 use springhouse_model::{StreamName, TenantId, Timestamp};
 
 use super::EngineError;
-use crate::statement::{self, CreateTable, Statement};
+use crate::statement::{self, CreateTable, RowSource, Statement};
 use crate::tables::{Bounds, Definition, TableRows};
 use crate::{LookupTable, PlanError};
 
@@ -180,6 +180,13 @@ impl Tables {
         let found =
             members.values().find(|member| member.entry.tenant == *tenant && member.entry.name == *name);
         found.map(|member| member.entry.clone())
+    }
+
+    /// The tables of a tenant, and where their rows come from.
+    pub(crate) fn sources(&self, tenant: &TenantId) -> Vec<(StreamName, RowSource)> {
+        let members = self.shared.members.lock();
+        let own = members.values().filter(|member| member.entry.tenant == *tenant);
+        own.map(|member| (member.entry.name.clone(), member.table.source.clone())).collect()
     }
 
     pub(crate) fn entries(&self) -> Vec<TableEntry> {

@@ -1,0 +1,25 @@
+//! Functions that people write, and what their calls become.
+//!
+//! ```text
+//!  CREATE FUNCTION ─▶ read, typed, written out itself ─▶ a set of functions
+//!  query ─sqlparser─▶ syntax ─calls are written out─▶ syntax without them ─▶ the planner, as if nobody had given it a name
+//! ```
+//! `fahrenheit(t)` becomes `CAST(CAST(t AS DOUBLE) * 1.8 + 32 AS DOUBLE)` before anything is planned. What is refused in pipelines, the
+//! bounds of what is computed and the fingerprints by which operators keep their state therefore see the expression. A set never changes;
+//! whoever plans holds the one that counts. Nothing here knows tenants or stores anything.
+
+mod body;
+mod expand;
+mod function;
+mod names;
+mod set;
+mod size;
+mod types;
+
+pub use function::Function;
+pub use set::FunctionSet;
+pub use types::{type_name, type_planner};
+
+pub(crate) use function::are_same;
+pub(crate) use names::check_name;
+pub(crate) use set::Refusal;

@@ -1,0 +1,93 @@
+//! The functions of a hub's tenants.
+//!
+//! Meta keeps the definitions; here they are read, so that whoever plans, also the lake, finds them without waiting. A pipeline goes by the
+//! definitions that stand beside its version in meta, not by these: what it gives must not change under it.
+
+mod statements;
+mod status;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use springhouse_meta::{FunctionDefinition, FunctionEntry, Meta};
+use springhouse_model::TenantId;
+
+use super::EngineError;
+use crate::FunctionSet;
+use crate::functions::Refusal;
+
+pub(super) use statements::refusal;
+pub use status::{FunctionStatus, FunctionUser, UsedFunction};
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Functions {
+    tenants: Arc<RwLock<HashMap<TenantId, Members>>>,
+}
+
+/// The functions of one tenant.
+#[derive(Default)]
+struct Members {
+    entries: Vec<FunctionEntry>,
+    set: FunctionSet,
+    refused: Vec<Refusal>,
+}
+
+impl Functions {
+    /// Reads what meta knows.
+    pub(crate) async fn open(meta: &dyn Meta) -> Result<Functions, EngineError> {
+        let mut entries: HashMap<TenantId, Vec<FunctionEntry>> = HashMap::new();
+        for entry in meta.functions(None).await? {
+            entries.entry(entry.tenant.clone()).or_default().push(entry);
+        }
+        let functions = Functions::default();
+        for (tenant, entries) in entries {
+            functions.put(tenant, entries);
+        }
+        Ok(functions)
+    }
+
+    /// The functions that a statement of a tenant may call.
+    pub fn set(&self, tenant: &TenantId) -> FunctionSet {
+        self.tenants.read().get(tenant).map(|members| members.set.clone()).unwrap_or_default()
+    }
+
+    fn definitions(&self, tenant: &TenantId) -> Vec<FunctionDefinition> {
+        let tenants = self.tenants.read();
+        let entries = tenants.get(tenant).map(|members| members.entries.as_slice()).unwrap_or_default();
+        entries.iter().map(definition).collect()
+    }
+
+    fn entry(&self, tenant: &TenantId, name: &str) -> Option<FunctionEntry> {
+        let tenants = self.tenants.read();
+        tenants.get(tenant)?.entries.iter().find(|entry| entry.name == name).cloned()
+    }
+
+    /// The set that there would be with others, and why some of it could not be; what cannot be as it is does not count.
+    pub(super) fn with(
+        &self,
+        tenant: &TenantId,
+        others: &[crate::statement::CreateFunction],
+    ) -> (FunctionSet, Vec<Refusal>) {
+        let (set, mut refused) = FunctionSet::with(&self.definitions(tenant), others);
+        let tenants = self.tenants.read();
+        let known = tenants.get(tenant).map(|members| members.refused.as_slice()).unwrap_or_default();
+        let is_other = |name: &str| others.iter().any(|other| other.name.as_str() == name);
+        refused.retain(|(name, _)| is_other(name) || !known.iter().any(|(known, _)| known == name));
+        (set, refused)
+    }
+
+    fn put(&self, tenant: TenantId, entries: Vec<FunctionEntry>) {
+        let definitions: Vec<FunctionDefinition> = entries.iter().map(definition).collect();
+        let (set, refused) = FunctionSet::of(&definitions);
+        for (name, error) in &refused {
+            tracing::error!(function = name, %error, "a function cannot be called; others can");
+        }
+        self.tenants.write().insert(tenant, Members { entries, set, refused });
+    }
+}
+
+fn definition(entry: &FunctionEntry) -> FunctionDefinition {
+    FunctionDefinition { name: entry.name.clone(), version: entry.version, sql: entry.sql.clone() }
+}
