@@ -60,7 +60,7 @@ async fn a_tail_is_of_some_streams_one_device_and_the_rows_that_pass_its_filter(
     house.say("a", "meter", json!({ "power": 70 })).await;
 
     assert_eq!(next(&mut filter, "power", 2).await, [50.0, 70.0]);
-    assert_eq!(next(&mut called, "power", 2).await, [50.0, 60.0]);
+    assert_eq!(next(&mut called, "power", 3).await, [50.0, 60.0, 70.0]);
     assert_eq!(next(&mut device, "power", 1).await, [60.0]);
     let (mut powers, mut lights) = (Vec::new(), Vec::new());
     while powers.len() + lights.len() < 5 {

@@ -10,10 +10,8 @@ use springhouse_model::{StreamKey, TenantId};
 
 pub struct RegistryCatalog {
     pub ingest: Ingest,
-    /// Known when the engine is open, which is before anybody can ask.
-    pub tables: Arc<OnceLock<Tables>>,
-    /// As the tables.
-    pub functions: Arc<OnceLock<Functions>>,
+    /// What the engine knows, when it is open, which is before anybody can ask.
+    pub known: Arc<OnceLock<(Tables, Functions)>>,
 }
 
 impl Catalog for RegistryCatalog {
@@ -34,10 +32,10 @@ impl Catalog for RegistryCatalog {
     }
 
     fn tables(&self) -> Option<Tables> {
-        self.tables.get().cloned()
+        self.known.get().map(|(tables, _)| tables.clone())
     }
 
     fn functions(&self, tenant: &TenantId) -> FunctionSet {
-        self.functions.get().map(|functions| functions.set(tenant)).unwrap_or_default()
+        self.known.get().map(|(_, functions)| functions.set(tenant)).unwrap_or_default()
     }
 }

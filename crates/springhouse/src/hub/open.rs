@@ -56,12 +56,8 @@ impl Hub {
                 .await?;
         // What is opened there stays there: whoever follows the log does not wake the threads that take readings in.
         let followers = Threads::new("followers", 1).context("cannot start the threads of followers")?;
-        let (tables, functions) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
-        let catalog = RegistryCatalog {
-            ingest: ingest.clone(),
-            tables: Arc::clone(&tables),
-            functions: Arc::clone(&functions),
-        };
+        let known = Arc::new(OnceLock::new());
+        let catalog = RegistryCatalog { ingest: ingest.clone(), known: Arc::clone(&known) };
         let lake = Lake::open(lake_options(&settings), lake_parts(&meta, &log, catalog, &clock));
         let lake = followers.complete(lake).await??;
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log));
@@ -70,7 +66,7 @@ impl Hub {
             Engine::open(engine_options(&settings), Arc::clone(&meta), Arc::clone(&log), ingest.clone());
         let engine = engine.await?;
         engine.tables().ask(Arc::new(lake.clone()));
-        let _ = (tables.set(engine.tables().clone()), functions.set(engine.functions().clone()));
+        let _ = known.set((engine.tables().clone(), engine.functions().clone()));
         let door = open_door(&settings, &meta, &ingest)?;
         let gateway = Gateway::open(Arc::new(door), Arc::clone(&log), gateway_options(&settings)).await?;
 
