@@ -50,9 +50,9 @@ function columns(now: number): ColumnView<SqlFunction>[] {
     {
       id: "name",
       title: "Function",
-      className: "max-w-72",
+      className: "max-w-80 max-md:max-w-48",
       cell: (fn) => (
-        <span className="block wrap-anywhere" title={fn.sql}>
+        <span className="block whitespace-normal wrap-anywhere" title={fn.sql}>
           <span className="font-medium">{fn.name}</span>
           <span className="text-mute">{(fn.signature ?? "").slice(fn.name.length)}</span>
         </span>

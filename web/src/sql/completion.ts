@@ -56,6 +56,7 @@ export const SNIPPETS: Completion[] = [
   },
   { label: "CREATE PIPELINE", type: "keyword", detail: "rows into a stream", apply: "CREATE PIPELINE name INTO stream AS\nSELECT " },
   { label: "CREATE ALERT", type: "keyword", detail: "rows that matter", apply: "CREATE ALERT name SEVERITY warning AS\nSELECT " },
+  { label: "CREATE FUNCTION", type: "keyword", detail: "an expression with a name", apply: "CREATE FUNCTION name(x DOUBLE) RETURNS DOUBLE\n  RETURN x" },
   { label: "RESOLVE WHEN", type: "keyword", detail: "an alert is over", apply: "RESOLVE WHEN " },
   { label: "RESOLVE AFTER", type: "keyword", detail: "an alert is over when nothing fires", apply: "RESOLVE AFTER INTERVAL '10' MINUTE" },
   { label: "date_bin", type: "function", detail: "bucket of time", apply: "date_bin(INTERVAL '1 minute', ts)" },

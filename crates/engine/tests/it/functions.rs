@@ -38,7 +38,7 @@ async fn a_pipeline_goes_on_by_the_definition_that_it_was_created_with() {
     send(&hub, 1.0, 1).await;
     assert_eq!(
         hub.sql(SCALED_AGAIN).await.to_string(),
-        "function `scaled` has version 2; `p` goes on by the version they were created with until CREATE OR REPLACE \
+        "function `scaled` has version 2; `p` goes on by the version that it was created with, until CREATE OR REPLACE \
          takes this one"
     );
     send(&hub, 2.0, 2).await;

@@ -57,8 +57,7 @@ impl Shared {
             (1, _) => format!("function `{name}` is there"),
             (version, true) => format!("function `{name}` has version {version}"),
             (version, false) => format!(
-                "function `{name}` has version {version}; {} by the version they were created with until CREATE OR REPLACE \
-                 takes this one",
+                "function `{name}` has version {version}; {}, until CREATE OR REPLACE takes this one",
                 go_on(&behind)
             ),
         }))
@@ -160,9 +159,9 @@ fn goes_by_another(pipeline: &PipelineEntry, present: &FunctionDefinition) -> bo
 fn go_on(pipelines: &[String]) -> String {
     let named = pipelines[..pipelines.len().min(NAMED_MAX)].join(", ");
     match (pipelines.len(), pipelines.len().saturating_sub(NAMED_MAX)) {
-        (1, _) => format!("{named} goes on"),
-        (_, 0) => format!("{named} go on"),
-        (_, more) => format!("{named} and {more} more go on"),
+        (1, _) => format!("{named} goes on by the version that it was created with"),
+        (_, 0) => format!("{named} go on by the versions that they were created with"),
+        (_, more) => format!("{named} and {more} more go on by the versions that they were created with"),
     }
 }
 
