@@ -7,7 +7,17 @@ use crate::PlanError;
 use crate::plan::session;
 
 /// What stands in FROM and in MATCH_RECOGNIZE like a function.
-const PLACES: [&str; 7] = ["tumble", "hop", "session", "prev", "classifier", "match_rowtime", "match_number"];
+const PLACES: [&str; 9] = [
+    "tumble",
+    "hop",
+    "session",
+    "interpolate",
+    "locf",
+    "prev",
+    "classifier",
+    "match_rowtime",
+    "match_number",
+];
 
 /// As the planner reads it.
 pub(super) fn written(name: &Ident) -> String {
