@@ -25,6 +25,11 @@ pub enum RunError {
         "a join makes more than {pairs} rows of {rows}; hint: bring the rows nearer together in time, or add an equal key"
     )]
     TooManyPairs { rows: usize, pairs: usize },
+    /// Rows are far apart, and many of them came at once.
+    #[error(
+        "more than {rows_max} rows of a grid stand between rows that came together; hint: a longer step, or a shorter gap"
+    )]
+    Grid { rows_max: usize },
     /// The rows of one partition leave too many possibilities open.
     #[error(
         "a pattern has more than {ways_max} ways open in one partition; hint: a shorter WITHIN, conditions that fewer \
@@ -59,6 +64,7 @@ impl RunError {
             | RunError::Row(_)
             | RunError::NoRow { .. }
             | RunError::TooManyPairs { .. }
+            | RunError::Grid { .. }
             | RunError::Pattern { .. } => ErrorClass::User,
             RunError::Batch(_) => ErrorClass::Internal,
             RunError::State { .. } => ErrorClass::Environment,

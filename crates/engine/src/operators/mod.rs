@@ -352,7 +352,7 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
         Step::Order { schema, behind_us } => Box::new(Order::new(schema.clone(), *behind_us)),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
-        Step::Spread(step) => Box::new(rowwise::Spread { step: step.clone() }),
+        Step::Spread(step) => Box::new(rowwise::Spread::new(step.clone())),
         Step::Episode(step) => Box::new(Episodes::new(Arc::clone(step))),
         Step::Pattern(step) => Box::new(PatternMatch::new(Arc::clone(step))),
         Step::Aggregate(step) => match &step.placement {

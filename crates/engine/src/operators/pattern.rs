@@ -178,7 +178,9 @@ impl PatternMatch {
                 Ok(())
             }
             Err(RunError::Row(error)) if rows == 1 => {
-                out.broken.push(BrokenRow::of(terms, &error));
+                // Whose match it was: what it is made of has no names that a person has given.
+                let keys = with_row_count(&self.step.key_schema, keys.to_vec(), 1)?;
+                out.broken.push(BrokenRow::of(terms.with_batch(keys), &error));
                 Ok(())
             }
             Err(RunError::Row(_)) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array,
 };
+use arrow::compute::take;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -121,7 +122,43 @@ impl Operator for AssignWindow {
 
 /// Gives a row for each time in a list, which becomes the row's own.
 pub(crate) struct Spread {
-    pub(crate) step: SpreadStep,
+    step: SpreadStep,
+    /// Rows that were given since time was told.
+    given: usize,
+}
+
+/// What may be given at once: all of it is in memory before it is written.
+const GIVEN_MAX: usize = 2_000_000;
+
+impl Spread {
+    pub(crate) fn new(step: SpreadStep) -> Spread {
+        Spread { step, given: 0 }
+    }
+
+    /// The rows from `from` to `to`, with the times that they have in their lists.
+    fn piece(
+        &self,
+        chunk: &Chunk,
+        offsets: &[i32],
+        times: &TimestampMicrosecondArray,
+    ) -> Result<Chunk, RunError> {
+        let first = offsets.first().copied().unwrap_or_default();
+        let count = (offsets.last().copied().unwrap_or_default() - first) as usize;
+        let times = times.slice(first as usize, count);
+        let lengths = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as usize);
+        let rows = (0_u32..).zip(lengths).flat_map(|(row, length)| std::iter::repeat_n(row, length));
+        let rows: UInt32Array = rows.collect();
+        // A list must not be copied into each of its rows.
+        let column = |at: usize| -> Result<ArrayRef, RunError> {
+            match at == self.step.column {
+                true => Ok(Arc::new(times.clone())),
+                false => Ok(take(chunk.batch.column(at), &rows, None)?),
+            }
+        };
+        let columns = (0..chunk.batch.num_columns()).map(column).collect::<Result<_, _>>()?;
+        let batch = with_row_count(&self.step.schema, columns, count)?;
+        Ok(Chunk { batch, times: times.with_timezone_opt::<&str>(None), lineage: None })
+    }
 }
 
 impl Operator for Spread {
@@ -130,24 +167,24 @@ impl Operator for Spread {
         let lists = chunk.batch.column(self.step.column).as_list_opt::<i32>().ok_or(WRONG)?;
         let times = lists.values().as_primitive_opt::<TimestampMicrosecondType>().ok_or(WRONG)?;
         let offsets = lists.value_offsets();
+        self.given += (offsets[offsets.len() - 1] - offsets[0]) as usize;
+        if self.given > GIVEN_MAX {
+            return Err(RunError::Grid { rows_max: GIVEN_MAX });
+        }
         let (mut from, count) = (0, chunk.batch.num_rows());
         while from < count {
             // At least one row, whose list is bounded when it is planned.
             let room = offsets[from] as usize + EXPANDED_ROWS;
-            let fits = offsets[from + 1..].partition_point(|end| *end as usize <= room).max(1);
-            let to = from + fits;
-            let lengths = offsets[from..=to].windows(2).map(|pair| (pair[1] - pair[0]) as usize);
-            let rows =
-                (from as u32..).zip(lengths).flat_map(|(row, length)| std::iter::repeat_n(row, length));
-            let mut spread = chunk.take(&rows.collect())?;
-            let (first, last) = (offsets[from] as usize, offsets[to] as usize);
-            spread.times = times.slice(first, last - first).with_timezone_opt::<&str>(None);
-            let mut columns = spread.batch.columns().to_vec();
-            columns[self.step.column] = Arc::new(times.slice(first, last - first));
-            let batch = with_row_count(&self.step.schema, columns, last - first)?;
-            out.chunks.extend((last > first).then(|| spread.with_batch(batch)));
+            let to = from + offsets[from + 1..].partition_point(|end| *end as usize <= room).max(1);
+            let piece = self.piece(&chunk.slice(from, to - from), &offsets[from..=to], times)?;
+            out.chunks.extend((piece.batch.num_rows() > 0).then_some(piece));
             from = to;
         }
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, _watermark: i64, _out: &mut Outbox) -> Result<(), RunError> {
+        self.given = 0;
         Ok(())
     }
 }

@@ -205,10 +205,16 @@ fn pipeline(cursor: &mut Cursor<'_>, start: Mark, or_replace: bool) -> Result<Cr
 /// `[ALLOWED LATENESS INTERVAL …] [EMIT FINAL | EMIT EVERY INTERVAL …] AS SELECT …`.
 pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
     let mut allowed_lateness_us = 0;
-    if cursor.take_words(&["ALLOWED", "LATENESS"])? {
-        allowed_lateness_us = interval(cursor)?;
+    let mut emit_every_us = None;
+    loop {
+        if cursor.take_words(&["ALLOWED", "LATENESS"])? {
+            allowed_lateness_us = interval(cursor)?;
+        } else if cursor.take_word("EMIT") {
+            emit_every_us = emit(cursor)?;
+        } else {
+            break;
+        }
     }
-    let emit_every_us = emit(cursor)?;
     if !cursor.take_word("AS") {
         return Err(cursor.expected("AS", Some("the query follows AS: … AS SELECT …")));
     }
@@ -219,9 +225,9 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, ParseError> {
     Ok(Select { text, at, allowed_lateness_us, emit_every_us, firing: Firing::default() })
 }
 
-/// How often windows give what there is before they close.
+/// What stands behind `EMIT`: how often windows give what there is before they close.
 fn emit(cursor: &mut Cursor<'_>) -> Result<Option<i64>, ParseError> {
-    if !cursor.take_word("EMIT") || cursor.take_word("FINAL") {
+    if cursor.take_word("FINAL") {
         return Ok(None);
     }
     if !cursor.take_word("EVERY") {

@@ -258,3 +258,27 @@ async fn a_preview_tells_how_many_there_are_and_why() {
     assert!(preview.why_broken.unwrap().starts_with("division by zero"));
     assert_eq!(preview.steps.last().unwrap().rows, 2);
 }
+
+/// Of a match whose measure has no value, its key and time are told.
+#[tokio::test]
+async fn a_match_without_a_measure_says_whose_it_was() {
+    let hub = Hub::new().await;
+    hub.sql("CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts);
+        CREATE PIPELINE p INTO matches AS SELECT device, x FROM homes MATCH_RECOGNIZE (PARTITION BY device ORDER BY ts
+            MEASURES 10 / a.n AS x PATTERN (a b) DEFINE b AS b.n > 0)")
+    .await;
+    hub.send("homes", "a", &[row(0.0, 0), row(1.0, 4), row(2.0, 5), row(3.0, 1), row(9.0, 0)]).await;
+    hub.until("it is in quarantine", async || quarantined(&hub).await.len() == 1).await;
+    let held = quarantined(&hub).await.remove(0);
+    assert_eq!(held.device.map(|device| device.to_string()).as_deref(), Some("a"));
+    assert_eq!(held.payload, br#"{"device":"a"}"#);
+    assert!(
+        held.detail.contains("what it has made for 2026-01-01T00:00:01Z, up to record "),
+        "{}",
+        held.detail
+    );
+    hub.settled().await;
+    let found = hub.rows("matches");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with(r#""device":"a","x":2}"#), "{found:?}");
+}

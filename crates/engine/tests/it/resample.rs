@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SessionContext;
 use proptest::prelude::*;
 use springhouse_engine::plan::{Plan, plan};
@@ -146,4 +147,24 @@ proptest! {
         let history = runtime.block_on(on_history(&setting));
         prop_assert_eq!(sorted(history), sorted(engine(&setting)));
     }
+}
+
+/// Rows of many devices, each far behind the one before, are released together.
+#[test]
+fn what_is_given_at_once_has_a_bound() {
+    let day_ms = 9_999_000;
+    let far = |devices: u8| -> Vec<Reading> {
+        let row = |at_ms| move |device| Reading { at_ms, device, n: Some(1) };
+        (0..devices).map(row(0)).chain((0..devices).map(row(day_ms))).collect()
+    };
+    let (step_ms, gap_ms, cuts) = (1_000, day_ms, vec![usize::MAX]);
+    let setting = Setting { step_ms, gap_ms, is_linear: true, readings: far(200), cuts, restart_every: 0 };
+    let plan = planned(&setting);
+    // 200 devices with 9,999 rows each are within it, all in one batch.
+    let (emitted, _) = driven(&plan, &batch(&setting.readings), &setting.cuts, 0);
+    assert_eq!(emitted.rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 200 * 9_999 + 200);
+    let mut pipeline = plan.start();
+    pipeline.push(0, &batch(&far(250))).unwrap();
+    let error = pipeline.finish().unwrap_err().to_string();
+    assert!(error.starts_with("more than 2000000 rows of a grid stand between rows"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use springhouse_ingest::PutAside;
 use springhouse_log::{Producer, Record};
+use springhouse_model::Timestamp;
 
 use super::Task;
 use crate::Broken;
@@ -23,7 +24,10 @@ impl Task {
         let source = broken.source.and_then(|(source, _)| self.work.sources.get(source));
         let from = match source {
             Some(source) => format!("record {} of `{}`", record.offset.0, source.key.name),
-            None => format!("what it has made up to record {}", record.offset.0),
+            None => {
+                let time = Timestamp(broken.time);
+                format!("what it has made for {time}, up to record {}", record.offset.0)
+            }
         };
         PutAside {
             into: entry.into.clone(),

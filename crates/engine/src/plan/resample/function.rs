@@ -17,6 +17,9 @@ use datafusion::logical_expr::{
 use super::times_type;
 use crate::plan::window::time_type;
 
+/// Times that are computed at once, in 128 MiB. A pipeline halves a batch that has more.
+const TIMES_MAX: usize = 1 << 24;
+
 /// The times that follow from a row and the time of the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Grid {
@@ -78,6 +81,9 @@ impl ScalarUDFImpl for Grid {
             let earlier = times.len();
             if ts.is_valid(row) {
                 times.extend(self.times(before.is_valid(row).then(|| before.value(row)), ts.value(row)));
+            }
+            if times.len() > TIMES_MAX && rows > 1 {
+                return exec_err!("more than {TIMES_MAX} rows of a grid stand between the rows of one batch");
             }
             lengths.push(times.len() - earlier);
         }

@@ -126,6 +126,9 @@ impl RelationPlanner for WindowFunctions {
         }
         let keys = keys.iter().map(|key| column(function, key, "a key", &input, context));
         let keys = keys.collect::<Result<Vec<_>>>()?;
+        if keys.contains(&ts) {
+            return Err(function.usage("the time is no key").into());
+        }
         let mut micros = Vec::with_capacity(lengths.len());
         for length in lengths {
             micros.push(length_us(function, &context.sql_to_expr((*length).clone(), &DFSchema::empty())?)?);
