@@ -153,7 +153,9 @@ impl Pipeline {
     /// Counts the broken rows of a batch, which are an error when there are no others for long.
     fn count_broken(&mut self, rows: usize, emitted: &Emitted) -> Result<(), RunError> {
         let broken = emitted.broken.len();
-        self.broken_run = if broken < rows { 0 } else { self.broken_run + broken as u64 };
+        // One row can close a window whose results are many: those that have a value count too.
+        let is_run = broken >= rows && emitted.rows.is_empty();
+        self.broken_run = if is_run { self.broken_run + broken as u64 } else { 0 };
         match emitted.broken.last() {
             Some(last) if self.broken_run >= BROKEN_RUN_MAX => {
                 Err(RunError::NoRow { rows: self.broken_run, why: last.why.clone() })

@@ -148,6 +148,20 @@ proptest! {
     }
 }
 
+/// One row closes a window of 20,000 results, of which every other has no value.
+#[test]
+fn a_window_whose_results_mostly_have_a_value_stops_nothing() {
+    let sql = "SELECT n, window_end, sum(n) AS s FROM TUMBLE(homes, ts, INTERVAL '10' SECOND)
+        GROUP BY n, window_end HAVING 100 / (sum(n) % 2) > 0";
+    let mut pipeline = planned(sql, 0).start();
+    let of = |at_ms| move |n| Reading { at_ms, device: 0, n: Some(n) };
+    let all: Vec<Reading> = (0..20_000).map(of(0)).collect();
+    pipeline.push(0, &batch(&all)).unwrap();
+    let emitted = pipeline.push(0, &batch(&[of(60_000)(1)])).unwrap();
+    let rows: usize = emitted.rows.iter().map(|rows| rows.num_rows()).sum();
+    assert_eq!((rows, emitted.broken.len()), (10_000, 10_000));
+}
+
 /// What stands in quarantine, the oldest first.
 async fn quarantined(hub: &Hub) -> Vec<QuarantinedMessage> {
     let list = hub.meta.quarantine_list(&TenantId::main(), &QuarantineFilter::default(), 100_000).await;
