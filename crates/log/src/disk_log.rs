@@ -72,11 +72,11 @@ pub struct DiskLog {
     queue_bytes: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Released last: whoever opens the log next must find the writer gone.
-    _lock: Box<dyn Send + Sync>,
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 impl DiskLog {
-    /// Opens or creates the log in `dir`, which belongs to this process until the log is dropped. Blocks while it
+    /// Opens or creates the log in `dir`, which belongs to it until it is closed or dropped. Blocks while it
     /// reads the last segment.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<DiskLog, LogError> {
         let dir = dir.as_ref().to_owned();
@@ -100,7 +100,7 @@ impl DiskLog {
             room: Arc::new(Semaphore::new(queue_bytes)),
             queue_bytes,
             thread: Mutex::new(Some(thread)),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -246,6 +246,8 @@ impl Log for DiskLog {
                 tracing::error!("the log's writer thread has panicked");
             }
         }
+        // Somebody may still hold a log that writes no more.
+        self.lock.lock().take();
     }
 }
 

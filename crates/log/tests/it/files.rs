@@ -28,7 +28,11 @@ async fn one_directory_belongs_to_one_log() {
     let log = DiskLog::open(dir.path(), options()).unwrap();
     assert!(matches!(DiskLog::open(dir.path(), options()), Err(LogError::InUse { .. })));
     drop(log);
+    let held = DiskLog::open(dir.path(), options()).unwrap();
+    // One that is closed writes no more, whoever still holds it.
+    held.close().await;
     DiskLog::open(dir.path(), options()).unwrap();
+    drop(held);
 }
 
 #[tokio::test]
