@@ -1,8 +1,8 @@
-//! Rows that a pipeline computed: checked against their stream's schema, then durable at once. And rows that it could not
-//! compute with.
+//! Rows that a pipeline computed: checked against their stream's schema, then durable at once, in the order in which the
+//! pipeline gave them. And rows that it could not compute with.
 
-use arrow::array::{Array, BooleanArray, StringArray, cast::AsArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, BooleanArray, cast::AsArray};
+use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
@@ -10,11 +10,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::Value;
 use springhouse_log::{Append, Offset, Producer};
-use springhouse_model::{Partition, StreamKey, StreamName, TenantId, Timestamp};
+use springhouse_model::{StreamKey, StreamName, TenantId, Timestamp};
 use springhouse_schema::{DEVICE_COLUMN, Reason, Rejection, SITE_COLUMN, Schema, adapt};
 
 use crate::quarantine::{self, Held};
-use crate::spans::{by_partition, without_rows};
+use crate::spans::by_partition;
 use crate::{Ingest, IngestError};
 
 /// A row that a pipeline could not deal with.
@@ -26,6 +26,33 @@ pub struct PutAside {
     pub detail: String,
     /// The row alone.
     pub row: RecordBatch,
+}
+
+/// The partition of derived rows. They have one order, that of their pipeline: what reads them behind it must find the same
+/// rows late however many of them were written at once.
+const PARTITION: u8 = 0;
+
+/// Which version of a pipeline made rows, and at which records of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Lineage<'a> {
+    pub pipeline: &'a str,
+    pub version: u32,
+    /// The first of the rows that were made at a record, for each in their order.
+    pub records: &'a [(usize, Offset)],
+}
+
+impl Lineage<'_> {
+    /// What a person needs who looks for the reason.
+    fn of(&self, row: usize) -> String {
+        let Lineage { pipeline, version, records } = self;
+        let after = records.partition_point(|(first, _)| *first <= row);
+        match records[..after].last() {
+            Some((_, record)) => {
+                format!("pipeline `{pipeline}`, version {version}, made at record {} of the log", record.0)
+            }
+            None => format!("pipeline `{pipeline}`, version {version}"),
+        }
+    }
 }
 
 impl Ingest {
@@ -40,15 +67,8 @@ impl Ingest {
         let shared = &self.shared;
         shared.check_open()?;
         let received = shared.clock.now();
-        let held = rows.iter().map(|PutAside { into, detail, row }| Held {
-            device: text_of(row, DEVICE_COLUMN).map(Into::into),
-            site: text_of(row, SITE_COLUMN).map(Into::into),
-            stream: Some(into.clone()),
-            topic: ByteString::from(format!("$pipeline/{into}")),
-            rejection: Rejection::new(Reason::NotComputed, detail.clone()),
-            payload: row_as_json(row, 0).into(),
-            received,
-            id: None,
+        let held = rows.iter().map(|PutAside { into, detail, row }| {
+            held(into, row, 0, Rejection::new(Reason::NotComputed, detail.clone()), received)
         });
         let mut append = self.held(tenant, &held.collect::<Vec<_>>())?;
         append.producer = Some(producer);
@@ -56,32 +76,37 @@ impl Ingest {
     }
 
     /// Appends rows of a derived stream; durable when it returns. `producer.seq` is the number of the first of these
-    /// rows. Rows that lack what the schema requires go to quarantine, and count as written for the producer.
+    /// rows. Rows that lack what the schema requires go to quarantine, with where they come from, and count as written for
+    /// the producer.
     pub async fn append_derived(
         &self,
         key: &StreamKey,
         batch: RecordBatch,
         producer: Producer,
+        lineage: Lineage<'_>,
     ) -> Result<Offset, IngestError> {
         let shared = &self.shared;
         shared.check_open()?;
         let entry =
             shared.registry.entry(key).ok_or_else(|| IngestError::NoStream { stream: key.clone() })?;
         let rows = batch.num_rows() as u64;
-        let (good, bad) = split(&batch, &entry.schema);
+        let incomplete = incomplete(&batch, &entry.schema);
+        let good = match &incomplete {
+            Some((_, rows)) => not(rows).and_then(|whole| filter_record_batch(&batch, &whole)),
+            None => Ok(batch.clone()),
+        };
+        let good = good.map_err(|error| IngestError::Encode(error.into()))?;
         let columns = |source| IngestError::Columns { stream: key.clone(), source };
         let good = adapt(&good, &entry.schema).map_err(columns)?;
-        let kept = good.num_rows() as u64;
-        let partitions = partitions_of(&good);
-        let (good, spans) =
-            by_partition(good, &partitions).map_err(|error| IngestError::Encode(error.into()))?;
+        let kept = good.num_rows() as u32;
+        let spans = if kept > 0 { vec![(PARTITION, kept)] } else { Vec::new() };
         let encode = |error: springhouse_frame::FrameError| IngestError::Encode(error.into());
         let mut append = Append::readings(entry.id, entry.schema.version, spans, good).map_err(encode)?;
         // The log counts rows on from `seq`: counted from here it ends where the producer goes on.
-        append.producer = Some(Producer { id: producer.id, seq: producer.seq + (rows - kept) });
+        append.producer = Some(Producer { id: producer.id, seq: producer.seq + (rows - u64::from(kept)) });
         let mut appends = vec![append];
-        if bad.num_rows() > 0 {
-            appends.push(self.held_rows(key, &bad)?);
+        if let Some((missing, rows)) = &incomplete {
+            appends.push(self.without_required(key, &batch, missing, rows, lineage)?);
         }
         Ok(shared.log.append(appends).await?)
     }
@@ -95,22 +120,24 @@ impl Ingest {
         Ok(shared.log.append(vec![Append::mark(entry.id, mark)]).await?)
     }
 
-    fn held_rows(&self, key: &StreamKey, bad: &RecordBatch) -> Result<Append, IngestError> {
+    /// A record for the rows that lack one of the columns.
+    fn without_required(
+        &self,
+        key: &StreamKey,
+        batch: &RecordBatch,
+        missing: &[String],
+        rows: &BooleanArray,
+        lineage: Lineage<'_>,
+    ) -> Result<Append, IngestError> {
         let received = self.shared.clock.now();
-        let devices = bad.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>());
-        let held: Vec<_> = (0..bad.num_rows())
-            .map(|row| Held {
-                device: devices.filter(|column| column.is_valid(row)).map(|column| column.value(row).into()),
-                site: None,
-                stream: Some(key.name.clone()),
-                topic: ByteString::from(format!("$pipeline/{}", key.name)),
-                rejection: Rejection::new(Reason::MissingField, "a pipeline left a required column empty"),
-                payload: row_as_json(bad, row).into(),
-                received,
-                id: None,
-            })
-            .collect();
-        self.held(&key.tenant, &held)
+        let is_empty =
+            |column: &str, row| batch.column_by_name(column).is_some_and(|column| column.is_null(row));
+        let held = rows.values().set_indices().map(|row| {
+            let column = missing.iter().find(|column| is_empty(column, row)).map_or("", String::as_str);
+            let why = format!("required column `{column}` is empty; {}", lineage.of(row));
+            held(&key.name, batch, row, Rejection::new(Reason::MissingField, why), received)
+        });
+        self.held(&key.tenant, &held.collect::<Vec<_>>())
     }
 
     /// A record for the quarantine of a tenant.
@@ -128,37 +155,40 @@ impl Ingest {
     }
 }
 
-/// Rows that have everything the schema requires, and the others.
-fn split(batch: &RecordBatch, schema: &Schema) -> (RecordBatch, RecordBatch) {
+/// The required columns that are empty somewhere, and in which rows one of them is; `None` when all are whole.
+fn incomplete(batch: &RecordBatch, schema: &Schema) -> Option<(Vec<String>, BooleanArray)> {
     let arrow = schema.arrow();
     let required = arrow.fields().iter().filter(|field| !field.is_nullable());
-    let columns: Vec<_> = required
-        .filter_map(|field| batch.column_by_name(field.name()))
-        .filter(|column| column.null_count() > 0)
-        .collect();
-    if columns.is_empty() {
-        return (batch.clone(), without_rows(batch));
-    }
-    let whole: BooleanArray =
-        (0..batch.num_rows()).map(|row| Some(columns.iter().all(|column| column.is_valid(row)))).collect();
-    let broken: BooleanArray = whole.iter().map(|whole| whole.map(|whole| !whole)).collect();
-    let pick = |mask| filter_record_batch(batch, mask).unwrap_or_else(|_| without_rows(batch));
-    (pick(&whole), pick(&broken))
+    let found = required.filter_map(|field| Some((field.name(), batch.column_by_name(field.name())?)));
+    let (names, columns): (Vec<_>, Vec<_>) = found.filter(|(_, column)| column.null_count() > 0).unzip();
+    let is_incomplete = |row| columns.iter().any(|column| column.is_null(row));
+    let rows: Vec<bool> = (0..batch.num_rows()).map(is_incomplete).collect();
+    (!names.is_empty()).then(|| (names.into_iter().cloned().collect(), rows.into()))
 }
 
-fn partitions_of(batch: &RecordBatch) -> Vec<u8> {
-    let devices = batch.column_by_name(DEVICE_COLUMN).and_then(|column| column.as_string_opt::<i32>());
-    let of = |device: Option<&str>| Partition::of(device.unwrap_or("")).0;
-    match devices {
-        Some(devices) => StringArray::iter(devices).map(of).collect(),
-        None => vec![of(None); batch.num_rows()],
+/// A row of a batch, for the quarantine.
+fn held(
+    into: &StreamName,
+    batch: &RecordBatch,
+    row: usize,
+    rejection: Rejection,
+    received: Timestamp,
+) -> Held {
+    Held {
+        device: text_of(batch, DEVICE_COLUMN, row).map(Into::into),
+        site: text_of(batch, SITE_COLUMN, row).map(Into::into),
+        stream: Some(into.clone()),
+        topic: ByteString::from(format!("$pipeline/{into}")),
+        rejection,
+        payload: row_as_json(batch, row).into(),
+        received,
+        id: None,
     }
 }
 
-/// The text of a column in the first row.
-fn text_of<'a>(batch: &'a RecordBatch, column: &str) -> Option<&'a str> {
+fn text_of<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
     let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
-    (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
+    (row < column.len() && column.is_valid(row)).then(|| column.value(row))
 }
 
 /// A row as JSON, for a person to look at. What is null is left out.

@@ -30,7 +30,7 @@ mod route;
 mod shard;
 mod spans;
 
-pub use derived::{PutAside, row_as_json};
+pub use derived::{Lineage, PutAside, row_as_json};
 pub use door::Ingest;
 pub use error::{IngestError, RegistryError};
 pub use message::{MESSAGE_ID_BYTES_MAX, Message, Outcome, Refusal, is_message_id};

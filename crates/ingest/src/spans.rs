@@ -1,7 +1,5 @@
 //! Rows in the order in which the log wants them: by partition, each partition in one span.
 
-use std::sync::Arc;
-
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
@@ -37,13 +35,10 @@ pub(crate) fn by_partition(
     Ok((take_record_batch(&batch, &UInt32Array::from(order))?, spans))
 }
 
-/// An empty batch of the same columns.
-pub(crate) fn without_rows(batch: &RecordBatch) -> RecordBatch {
-    RecordBatch::new_empty(Arc::clone(batch.schema_ref()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{ArrayRef, Int64Array, cast::AsArray};
     use arrow::datatypes::Int64Type;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
-use springhouse_ingest::{Ingest, PutAside};
+use springhouse_ingest::{Ingest, Lineage, PutAside};
 use springhouse_log::Producer;
 use springhouse_meta::{NewStream, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
@@ -27,8 +27,13 @@ pub trait Streams: Send + Sync {
         let _ = (key, is_there);
     }
     /// Appends rows; returns after they are durable. The batch has the columns of the stream.
-    async fn append(&self, key: &StreamKey, rows: RecordBatch, producer: Producer)
-    -> Result<(), EngineError>;
+    async fn append(
+        &self,
+        key: &StreamKey,
+        rows: RecordBatch,
+        producer: Producer,
+        lineage: Lineage<'_>,
+    ) -> Result<(), EngineError>;
     /// Puts rows into quarantine that a pipeline could not deal with; returns after they are durable.
     async fn put_aside(
         &self,
@@ -71,8 +76,9 @@ impl Streams for Ingest {
         key: &StreamKey,
         rows: RecordBatch,
         producer: Producer,
+        lineage: Lineage<'_>,
     ) -> Result<(), EngineError> {
-        self.append_derived(key, rows, producer).await?;
+        self.append_derived(key, rows, producer, lineage).await?;
         Ok(())
     }
 

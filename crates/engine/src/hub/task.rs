@@ -16,11 +16,11 @@ mod output;
 mod rows;
 mod standing;
 mod trail;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::record_batch::RecordBatch;
 use springhouse_ingest::PutAside;
 use springhouse_log::{Kind, Log, Offset};
 use springhouse_meta::{PipelineEntry, PipelineKind, StreamEntry};
@@ -34,6 +34,7 @@ use super::status::Gauges;
 use super::{EngineError, Streams, Tables};
 use crate::{Pipeline, Plan, RunError};
 use standing::Standing;
+use waiting::Waiting;
 
 pub(super) use broken::broken_producer;
 pub(super) use rows::Rows;
@@ -41,8 +42,6 @@ pub(super) use trail::Trail;
 
 /// Bytes of records that are taken at once: bounds the rows that wait for one append.
 pub(super) const READ_BYTES: usize = 1 << 20;
-/// Rows of one append; larger results are cut, so that records stay small enough for those who tail the stream.
-const APPEND_ROWS: usize = 16_384;
 /// How long to wait before trying again what failed for a passing reason, such as a full disk.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 
@@ -61,6 +60,13 @@ pub(crate) struct Work {
     pub(crate) stop: watch::Receiver<bool>,
     /// Snapshots of pipelines that are written at the same time.
     pub(crate) writers: Arc<Semaphore>,
+}
+
+impl Work {
+    fn tell_of_waiting(&self, error: &EngineError) {
+        let error = error as &dyn std::error::Error;
+        tracing::warn!(pipeline = self.entry.name, error, "rows wait for the log");
+    }
 }
 
 /// The name under which a pipeline holds the log.
@@ -91,14 +97,12 @@ pub(crate) struct Task {
     pipeline: Pipeline,
     /// The record with which it goes on.
     position: Offset,
-    /// Numbers of the next rows; those below what the log has are passed over.
-    next_row: u64,
-    next_late: u64,
-    next_broken: u64,
     rows_in: u64,
-    rows: Vec<RecordBatch>,
-    late: Vec<RecordBatch>,
+    rows: Waiting,
+    late: Waiting,
     broken: Vec<PutAside>,
+    /// The number of the next one; those below what the log has are passed over.
+    next_broken: u64,
     /// Of each source.
     silences: Vec<Silence>,
     trail: Trail,
@@ -176,18 +180,17 @@ impl Task {
         let sources = work.sources.iter().enumerate();
         let silences =
             sources.map(|(at, source)| Silence::new(source.idle_us, pipeline.event_time(at))).collect();
-        let standing = Standing::new(work.entry.id, header.offset);
+        let id = work.entry.id;
+        let standing = Standing::new(id, header.offset);
         let mut task = Task {
             work,
             pipeline,
             position: Offset(header.offset),
-            next_row: header.rows_out,
-            next_late: header.late,
-            next_broken: header.broken,
             rows_in: header.rows_in,
-            rows: Vec::new(),
-            late: Vec::new(),
+            rows: Waiting::new(row_producer(id), header.rows_out),
+            late: Waiting::new(late_producer(id), header.late),
             broken: Vec::new(),
+            next_broken: header.broken,
             silences,
             trail: header.trail.clone(),
             note: None,
@@ -267,8 +270,8 @@ impl Task {
             self.work.share.hold(state_bytes)?;
         }
         self.busy += began.elapsed();
-        self.rows.extend(emitted.rows);
-        self.late.extend(emitted.late);
+        self.rows.push(emitted.rows, record.offset);
+        self.late.push(emitted.late, record.offset);
         let broken = emitted.broken.iter().map(|row| self.put_aside(row, record));
         let broken: Vec<PutAside> = broken.collect();
         self.broken.extend(broken);

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use springhouse_engine::{EngineError, RunState, Streams};
-use springhouse_ingest::{Ingest, IngestError, PutAside};
+use springhouse_ingest::{Ingest, IngestError, Lineage, PutAside};
 use springhouse_log::{DiskLog, Options, Producer};
 use springhouse_meta::{NewStream, SqliteMeta, StreamEntry};
 use springhouse_model::{StreamKey, TenantId};
@@ -21,7 +21,7 @@ use crate::hub::{Hub, row, rows_at};
 const HOMES: &str =
     "CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND IDLE NEVER);";
 
-/// A windowed pipeline, one that hands rows on, and one that reads what the first writes.
+/// A windowed pipeline, one that hands rows on, and for each one that reads what it writes.
 fn pipelines(suffix: &str) -> String {
     format!(
         "CREATE PIPELINE tens{suffix} INTO tens_rows{suffix} ALLOWED LATENESS INTERVAL '1' SECOND AS
@@ -30,11 +30,15 @@ fn pipelines(suffix: &str) -> String {
          CREATE PIPELINE odd{suffix} INTO odd_rows{suffix} AS SELECT device, ts, n * 2 AS twice FROM homes WHERE n % 2 = 1;
          CREATE PIPELINE minutes{suffix} INTO minute_rows{suffix} AS
            SELECT window_start, sum(c) AS c, max(top) AS top FROM TUMBLE(tens_rows{suffix}, ts, INTERVAL '1' MINUTE)
-           GROUP BY window_start"
+           GROUP BY window_start;
+         CREATE PIPELINE behind{suffix} INTO behind_rows{suffix} AS
+           SELECT device, window_start, count(*) AS c, sum(twice) AS total
+           FROM TUMBLE(odd_rows{suffix}, ts, INTERVAL '10' SECOND) GROUP BY device, window_start"
     )
 }
 
-const OUTPUTS: [&str; 5] = ["tens_rows", "tens.late", "odd_rows", "minute_rows", "minutes.late"];
+const OUTPUTS: [&str; 7] =
+    ["tens_rows", "tens.late", "odd_rows", "minute_rows", "minutes.late", "behind_rows", "behind.late"];
 
 /// The same stream, as the pipelines with the suffix write it.
 fn twin(stream: &str, suffix: &str) -> String {
@@ -130,6 +134,7 @@ async fn live_through(seed: u64) {
     assert_eq!(status.rows_out, hub.rows("tens_rows").len() as u64, "seed {seed}");
     // The case is worth something only if there was something to get wrong.
     assert!(hub.rows("tens_rows").len() > 20 && status.late > 0, "seed {seed}: {status:?}");
+    assert!(!hub.rows("behind_rows").is_empty() && !hub.rows("behind.late").is_empty(), "seed {seed}");
 }
 
 #[tokio::test]
@@ -265,9 +270,10 @@ impl Streams for Full {
         key: &StreamKey,
         rows: RecordBatch,
         producer: Producer,
+        lineage: Lineage<'_>,
     ) -> Result<(), EngineError> {
         self.take_room()?;
-        self.inner.append(key, rows, producer).await
+        self.inner.append(key, rows, producer, lineage).await
     }
 
     async fn put_aside(

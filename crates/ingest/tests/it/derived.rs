@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use springhouse_ingest::{IngestError, Outcome};
-use springhouse_log::Producer;
+use springhouse_ingest::{IngestError, Lineage, Outcome};
+use springhouse_log::{Offset, Producer};
 use springhouse_meta::{Approval, NewStream, Origin};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Reason, Schema};
@@ -40,22 +40,34 @@ fn rows(values: ArrayRef) -> RecordBatch {
     .unwrap()
 }
 
+/// Made by the second version of `p`, the first two rows at record 40.
+const LINEAGE: Lineage<'_> =
+    Lineage { pipeline: "p", version: 2, records: &[(0, Offset(40)), (2, Offset(41))] };
+
 #[tokio::test]
 async fn derived_rows_are_durable_under_their_producer() {
     let hub = hub_with_hourly().await;
-    let batch = rows(Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0])));
-    hub.ingest.append_derived(&key("hourly"), batch, Producer { id: 7, seq: 0 }).await.unwrap();
-    assert_eq!(hub.rows("hourly"), 3);
-    assert_eq!(hub.log.last_producer(7), Some(Producer { id: 7, seq: 3 }));
+    let batch = rows(Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])));
+    hub.ingest.append_derived(&key("hourly"), batch, Producer { id: 7, seq: 0 }, LINEAGE).await.unwrap();
+    // In the order of the pipeline, whatever partitions their devices have.
+    let values: Vec<_> = hub.texts("hourly", "avg").into_iter().flatten().collect();
+    assert_eq!(values, ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]);
+    assert_eq!(hub.log.last_producer(7), Some(Producer { id: 7, seq: 6 }));
 }
 
 #[tokio::test]
 async fn a_derived_row_without_a_required_value_is_quarantined_and_still_counted() {
     let hub = hub_with_hourly().await;
     let batch = rows(Arc::new(Float64Array::from(vec![Some(1.0), None, Some(3.0)])));
-    hub.ingest.append_derived(&key("hourly"), batch, Producer { id: 7, seq: 10 }).await.unwrap();
+    hub.ingest.append_derived(&key("hourly"), batch, Producer { id: 7, seq: 10 }, LINEAGE).await.unwrap();
     assert_eq!(hub.rows("hourly"), 2);
-    assert_eq!(hub.reasons(), ["missing_field"]);
+    let held = &hub.inbox(1).await[0];
+    assert_eq!(
+        (held.reason.as_str(), held.device.as_ref().map(|device| device.as_str())),
+        ("missing_field", Some("d1"))
+    );
+    let detail = "required column `avg` is empty; pipeline `p`, version 2, made at record 40 of the log";
+    assert_eq!(held.detail, detail);
     assert_eq!(hub.log.last_producer(7), Some(Producer { id: 7, seq: 13 }));
 }
 
@@ -63,11 +75,14 @@ async fn a_derived_row_without_a_required_value_is_quarantined_and_still_counted
 async fn columns_of_another_type_are_refused_and_integers_become_floats() {
     let hub = hub_with_hourly().await;
     let text = rows(Arc::new(StringArray::from(vec!["x"])));
-    let error =
-        hub.ingest.append_derived(&key("hourly"), text, Producer { id: 7, seq: 0 }).await.unwrap_err();
+    let error = hub
+        .ingest
+        .append_derived(&key("hourly"), text, Producer { id: 7, seq: 0 }, LINEAGE)
+        .await
+        .unwrap_err();
     assert!(matches!(error, IngestError::Columns { .. }), "{error}");
     let whole = rows(Arc::new(Int64Array::from(vec![4])));
-    hub.ingest.append_derived(&key("hourly"), whole, Producer { id: 7, seq: 0 }).await.unwrap();
+    hub.ingest.append_derived(&key("hourly"), whole, Producer { id: 7, seq: 0 }, LINEAGE).await.unwrap();
     assert_eq!(hub.texts("hourly", "avg"), [Some("4.0".to_owned())]);
 }
 

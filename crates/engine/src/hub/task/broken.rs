@@ -52,17 +52,12 @@ impl Task {
                     self.next_broken += count as u64;
                 }
                 Err(error) if error.is_passing() => {
-                    self.tell_of_waiting(&error);
+                    self.work.tell_of_waiting(&error);
                     break;
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    pub(super) fn tell_of_waiting(&self, error: &EngineError) {
-        let error = error as &dyn std::error::Error;
-        tracing::warn!(pipeline = self.work.entry.name, error, "rows wait for the log");
     }
 }

@@ -68,8 +68,8 @@ impl Task {
             offset: self.position.0,
             event_times: state.event_times,
             rows_in: self.rows_in,
-            rows_out: self.next_row,
-            late: self.next_late,
+            rows_out: self.rows.next(),
+            late: self.late.next(),
             broken: self.next_broken,
             fingerprints: steps.into_iter().map(|step| step.fingerprint).collect(),
             trail: self.trail.clone(),
@@ -131,8 +131,8 @@ impl Task {
     pub(in crate::hub) fn tell(&mut self, seen_at: Option<Timestamp>, now: Instant) {
         let gauges = &self.work.gauges;
         gauges.note_rows(self.rows_in, now);
-        gauges.rows_out.store(self.next_row, Ordering::Relaxed);
-        gauges.late.store(self.next_late, Ordering::Relaxed);
+        gauges.rows_out.store(self.rows.next(), Ordering::Relaxed);
+        gauges.late.store(self.late.next(), Ordering::Relaxed);
         gauges.broken.store(self.next_broken, Ordering::Relaxed);
         gauges.position.store(self.position.0, Ordering::Relaxed);
         gauges.busy.store(u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
