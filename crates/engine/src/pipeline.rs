@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::RunError;
 use crate::operators::{self, BrokenRow, Chunk, Lineage, Operator, Outbox};
-use crate::plan::{Edge, Plan, Port};
+use crate::plan::{Devices, Edge, Plan, Port};
 use crate::probe::Probe;
 use crate::tables::TableRows;
 
@@ -78,12 +78,15 @@ pub struct Pipeline {
     broken_run: u64,
     /// Rows of the batch at hand that are put aside: several steps may look at one, or one step for each of its windows.
     put_aside: HashSet<(usize, u32)>,
+    /// Of each source, the devices whose rows matter, if not all do.
+    interests: Vec<Option<Devices>>,
 }
 
 impl Pipeline {
     pub(crate) fn new(plan: Arc<Plan>) -> Pipeline {
         let operators = plan.stations.iter().map(|station| operators::start(&station.step)).collect();
         let event_times = vec![NO_TIME; plan.sources.len()];
+        let interests = (0..plan.sources.len()).map(|source| plan.interest(source)).collect();
         Pipeline {
             plan,
             operators,
@@ -96,6 +99,7 @@ impl Pipeline {
             broken: 0,
             broken_run: 0,
             put_aside: HashSet::new(),
+            interests,
         }
     }
 
@@ -128,6 +132,19 @@ impl Pipeline {
         self.event_times[source] = self.event_times[source].max(max);
         self.advance(self.told(), &mut emitted)?;
         self.count_broken(batch.num_rows(), &emitted)?;
+        Ok(emitted)
+    }
+
+    /// The devices of a source whose rows matter, if not all do. Who looks at the steps sees all rows.
+    pub(crate) fn interest(&self, source: usize) -> Option<&Devices> {
+        self.interests[source].as_ref().filter(|_| self.probes.is_empty())
+    }
+
+    /// Does what [`Pipeline::push`] would do with rows of which none matters: time goes on.
+    pub(crate) fn pass_over(&mut self, source: usize, rows: usize, latest: i64) -> Result<Emitted, RunError> {
+        self.rows_in += rows as u64;
+        let emitted = self.advance_to(source, latest)?;
+        self.count_broken(rows, &emitted)?;
         Ok(emitted)
     }
 

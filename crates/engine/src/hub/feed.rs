@@ -28,6 +28,12 @@ pub(super) fn take(
     let Some(source) = sources.iter().position(|source| source.id == record.stream) else { return Ok(None) };
     match record.kind {
         Kind::Readings => {
+            if let (Some(interest), Some(summary)) = (pipeline.interest(source), rows.summary())
+                && !summary.devices.shares_one_with(interest)
+            {
+                let emitted = pipeline.pass_over(source, summary.rows, summary.latest)?;
+                return Ok(Some(Taken { source, rows: summary.rows as u64, emitted }));
+            }
             let plan = Arc::clone(pipeline.plan());
             let batch = rows.read_as(&sources[source], &plan.sources[source].schema)?;
             let emitted = pipeline.push(source, &batch)?;

@@ -105,3 +105,76 @@ async fn a_rule_whose_stream_is_silent_is_not_behind() {
     assert_eq!(hub.status_of("quiet").await.lag_records, 0);
     assert_eq!(hub.log.end(), end);
 }
+
+/// Rules for some devices; `is` says of which the row is, in two ways that mean the same.
+fn rules_of_devices(suffix: &str, is: impl Fn(&[&str]) -> String) -> String {
+    format!(
+        "CREATE PIPELINE high{suffix} INTO high_rows{suffix} AS SELECT device, ts, n FROM homes WHERE {one} AND n > 300;
+         CREATE PIPELINE tens{suffix} INTO ten_rows{suffix} AS SELECT device, window_start, count(*) AS c, sum(n) AS total
+           FROM TUMBLE(homes, ts, INTERVAL '10' SECOND) WHERE {two} GROUP BY device, window_start;
+         CREATE PIPELINE parts{suffix} INTO part_rows{suffix} AS SELECT device, ts, 100 / (n % 5) AS part FROM homes
+           WHERE n < 900 AND {one};
+         CREATE PIPELINE both{suffix} INTO both_rows{suffix} AS SELECT device, ts, n FROM homes WHERE {one}
+           UNION ALL SELECT device, ts, -n AS n FROM homes WHERE {two} AND n > 500",
+        one = is(&["d1"]),
+        two = is(&["d2", "d4"]),
+    )
+}
+
+const OF_DEVICES: [(&str, &str); 4] =
+    [("high", "high_rows"), ("tens", "ten_rows"), ("parts", "part_rows"), ("both", "both_rows")];
+
+/// A rule that names its devices is not given the rows of others. It must not be seen in what it gives.
+#[tokio::test]
+async fn a_rule_of_a_device_gives_what_it_would_give_if_it_saw_all_rows() {
+    for seed in 0..8 {
+        let mut dice = Dice::new(seed);
+        let mut hub = Hub::new().await;
+        hub.sql("CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND IDLE NEVER)")
+            .await;
+        let named = |devices: &[&str]| match devices {
+            [one] => format!("device = '{one}'"),
+            more => format!("device IN ('{}')", more.join("', '")),
+        };
+        // The same, so that nobody can tell which devices are meant.
+        let hidden = |devices: &[&str]| {
+            let same: Vec<String> = devices
+                .iter()
+                .map(|device| format!("reverse(device) = '{}'", device.chars().rev().collect::<String>()))
+                .collect();
+            format!("({})", same.join(" OR "))
+        };
+        hub.sql(&rules_of_devices("", named)).await;
+        hub.sql(&rules_of_devices("_all", hidden)).await;
+        let mut second = 100.0;
+        for _ in 0..60 {
+            if dice.below(12) == 0 {
+                hub.crash().await;
+                hub.start().await;
+            }
+            let rows: Vec<String> = (0..=dice.below(4))
+                .map(|_| {
+                    second += dice.below(1_000) as f64 / 1e3;
+                    let behind = if dice.below(8) == 0 { 20_000 } else { 2_000 };
+                    row(second - dice.below(behind) as f64 / 1e3, dice.below(1_000) as i64)
+                })
+                .collect();
+            hub.send("homes", &format!("d{}", dice.below(6)), &rows).await;
+        }
+        hub.settled().await;
+        for (pipeline, stream) in OF_DEVICES {
+            let (one, other) =
+                (hub.status_of(pipeline).await, hub.status_of(&format!("{pipeline}_all")).await);
+            assert_eq!(hub.rows(stream), hub.rows(&format!("{stream}_all")), "seed {seed}, {stream}");
+            assert_eq!(
+                (one.rows_in, one.rows_out, one.late, one.broken, one.watermark),
+                (other.rows_in, other.rows_out, other.late, other.broken, other.watermark),
+                "seed {seed}, {pipeline}"
+            );
+            assert!(one.rows_out > 0, "seed {seed}, {pipeline}");
+        }
+        assert_eq!(hub.rows("tens.late"), hub.rows("tens_all.late"), "seed {seed}");
+        assert!(!hub.rows("tens.late").is_empty() && hub.status_of("parts").await.broken > 0, "seed {seed}");
+        hub.stop().await;
+    }
+}

@@ -1,15 +1,18 @@
 //! The rows of a record, for all that read it.
 
+use std::cell::OnceCell;
+
 use arrow::array::{AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{max, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use springhouse_log::{Kind, Record};
 use springhouse_meta::StreamEntry;
-use springhouse_schema::{Schema, adapt};
+use springhouse_schema::{Schema, TS_COLUMN, adapt};
 
 use super::EngineError;
 use crate::RunError;
+use crate::plan::Devices;
 
 /// A record that is decoded once, and put into the columns of each version of its schema once, however many pipelines
 /// read it.
@@ -17,11 +20,20 @@ pub(in crate::hub) struct Rows<'a> {
     record: &'a Record,
     /// By version of the schema. Pipelines that were created at different times may read different ones.
     known: Vec<(u32, RecordBatch)>,
+    summary: OnceCell<Option<Summary>>,
+}
+
+/// What a pipeline has to know of a record that does not matter to it.
+pub(in crate::hub) struct Summary {
+    pub(in crate::hub) rows: usize,
+    /// The largest event time.
+    pub(in crate::hub) latest: i64,
+    pub(in crate::hub) devices: Devices,
 }
 
 impl<'a> Rows<'a> {
     pub(in crate::hub) fn of(record: &'a Record) -> Rows<'a> {
-        Rows { record, known: Vec::new() }
+        Rows { record, known: Vec::new(), summary: OnceCell::new() }
     }
 
     pub(in crate::hub) fn record(&self) -> &'a Record {
@@ -35,9 +47,20 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The rows in the columns that a plan was made for. The log orders the rows of one append by partition, which says
-    /// nothing about when they happened; by time, a record adds no disorder of its own, and the order is still a function of
-    /// the log alone.
+    /// `None` for a record that cannot be read, which its reader finds out for itself, and for one without rows.
+    pub(in crate::hub) fn summary(&self) -> Option<&Summary> {
+        let summarized = self.summary.get_or_init(|| {
+            let batch = self.record.batch().ok()?;
+            let times = batch.column_by_name(TS_COLUMN)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+            Some(Summary { rows: batch.num_rows(), latest: max(times)?, devices: Devices::of(&batch) })
+        });
+        summarized.as_ref()
+    }
+
+    /// The rows in the columns that a plan was made for. The rows of devices stand by partition, which says nothing about when
+    /// they happened; by time, a record adds no disorder of its own, and the order is still a function of the log alone. What
+    /// a pipeline gave is one span and keeps its order: that is a function of the log that the pipeline read, and how much of
+    /// it stands in one record is not.
     pub(in crate::hub) fn read_as(
         &mut self,
         source: &StreamEntry,
