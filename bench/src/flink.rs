@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::engine::{QUERIES, SCHEMA};
 use crate::report::Report;
+use crate::run::Threads;
 use crate::{Arguments, run};
 
 /// The longer input has so many times the events of the shorter one.
@@ -122,7 +123,7 @@ fn outcomes(
     ]);
     for (name, query) in QUERIES {
         let out = folder.join("out.ndjson");
-        run::run(arguments, &format!("{SCHEMA}{query};\n"), "src", input, &out)?;
+        run::run(arguments, Threads::All, &format!("{SCHEMA}{query};\n"), "src", input, &out)?;
         let ours = outcome(&out)?;
         let rows = folder.join(short(name));
         let told = job_of(arguments, python, name, input, Some(&rows))?;
@@ -149,7 +150,7 @@ fn pair(mut measured: impl FnMut(usize) -> Result<Job>) -> Result<Pair> {
 }
 
 fn ran(arguments: &Arguments, sql: &str, events: &Path) -> Result<Job> {
-    let ran = run::run(arguments, sql, "src", events, Path::new("/dev/null"))?;
+    let ran = run::run(arguments, Threads::All, sql, "src", events, Path::new("/dev/null"))?;
     Ok(Job { cpu_seconds: ran.cpu_seconds, wall_seconds: ran.wall_seconds, peak_rss_mb: ran.peak_rss_mb })
 }
 

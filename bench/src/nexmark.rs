@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::Arguments;
 use crate::report::Report;
-use crate::run::{self, Ran};
+use crate::run::{self, Ran, Threads};
 
 /// A query, and the events a second that Feldera's README gives for Flink and Feldera (streaming) on 16 cores.
 struct Query {
@@ -100,7 +100,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let events = folder.path().join("events.ndjson");
     run::generate(arguments, "--print-nexmark", arguments.events, &events)?;
     for query in QUERIES {
-        let ran = run::run(arguments, query.sql, "nexmark", &events, Path::new("/dev/null"))?;
+        let ran = run::run(arguments, Threads::One, query.sql, "nexmark", &events, Path::new("/dev/null"))?;
         report.row(&cells(&query, &ran));
     }
     Ok(())

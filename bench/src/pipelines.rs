@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{get, post};
 use crate::client::Client;
@@ -44,7 +44,42 @@ pub async fn measure(arguments: &Arguments, report: &mut Report, events: &Path) 
     for (name, query) in QUERIES {
         report.row(&catch_up(&server, name, query, published)?);
     }
+    let one = together(&server, &["alone"], published)?;
+    let two = together(&server, &["left", "right"], published)?;
+    report.words(&format!(
+        "Each thread of the engine runs pipelines of its own: one pipeline of the second query reads the log in {one:.2} s, two of them in {two:.2} s, \
+         which is {:.2} times the readings in a second.",
+        2.0 * one / two
+    ));
     server.end()
+}
+
+/// Creates pipelines of the second query; how long it takes until all have read the log, in seconds.
+fn together(server: &Server, names: &[&str], published: u64) -> Result<f64> {
+    let query = QUERIES[1].1;
+    let begun = Instant::now();
+    for name in names {
+        let sql = format!("CREATE PIPELINE {name} INTO {name}_rows AS {query}");
+        post(server, "/pipelines", &json!({ "sql": sql }))?;
+    }
+    for name in names {
+        until_caught_up(server, name, published)?;
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// Waits until a pipeline has read the log; returns its status.
+fn until_caught_up(server: &Server, pipeline: &str, published: u64) -> Result<Value> {
+    loop {
+        let status = get(server, &format!("/pipelines/{pipeline}"))?;
+        if status["state"] != "running" {
+            bail!("the pipeline does not run: {status}");
+        }
+        if status["rows_in"].as_u64() >= Some(published) && status["lag_records"].as_u64() == Some(0) {
+            return Ok(status);
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Publishes the lines of a file, in their order; returns how many they are.
@@ -86,16 +121,7 @@ fn catch_up(server: &Server, name: &str, query: &str, published: u64) -> Result<
     let before = cpu()?;
     let sql = format!("CREATE PIPELINE {pipeline} INTO {pipeline}_rows AS {query}");
     post(server, "/pipelines", &json!({ "sql": sql }))?;
-    let status = loop {
-        let status = get(server, &format!("/pipelines/{pipeline}"))?;
-        if status["state"] != "running" {
-            bail!("the pipeline does not run: {status}");
-        }
-        if status["rows_in"].as_u64() >= Some(published) && status["lag_records"].as_u64() == Some(0) {
-            break status;
-        }
-        std::thread::sleep(LOOK);
-    };
+    let status = until_caught_up(server, pipeline, published)?;
     let after = cpu()?;
     let (threads, hub) = (after.0 - before.0, after.1 - before.1);
     let number = |key: &str| status[key].as_f64().unwrap_or(f64::NAN);

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::Arguments;
 use crate::report::Report;
-use crate::run;
+use crate::run::{self, Threads};
 
 const FLOWS: [(&str, &str); 3] = [
     ("ETL: range filter, interpolation, annotation", include_str!("../../docs/examples/riotbench/etl.sql")),
@@ -40,7 +40,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let readings = folder.path().join("readings.ndjson");
     run::generate(arguments, "--print-city", arguments.events, &readings)?;
     for (name, sql) in FLOWS {
-        let ran = run::run(arguments, sql, "city", &readings, Path::new("/dev/null"))?;
+        let ran = run::run(arguments, Threads::One, sql, "city", &readings, Path::new("/dev/null"))?;
         report.row(&[
             name.to_owned(),
             format!("{:.0}", ran.rows_out),

@@ -37,12 +37,32 @@ pub fn generate(arguments: &Arguments, flag: &str, events: u64, to: &Path) -> Re
     Ok(())
 }
 
+/// Threads that decode lines.
+#[derive(Clone, Copy)]
+pub enum Threads {
+    One,
+    /// One for each core.
+    All,
+}
+
 /// Runs statements over the events of one stream.
-pub fn run(arguments: &Arguments, sql: &str, stream: &str, events: &Path, to: &Path) -> Result<Ran> {
+pub fn run(
+    arguments: &Arguments,
+    threads: Threads,
+    sql: &str,
+    stream: &str,
+    events: &Path,
+    to: &Path,
+) -> Result<Ran> {
     let file = events.with_extension("sql");
     fs::write(&file, sql)?;
+    let threads: &[&str] = match threads {
+        Threads::One => &["--threads", "1"],
+        Threads::All => &[],
+    };
     let output = Command::new(&arguments.springhouse)
         .arg("run")
+        .args(threads)
         .arg(&file)
         .arg("--from")
         .arg(format!("{stream}={}", events.display()))

@@ -68,8 +68,8 @@ impl Lines {
         loop {
             self.fill()?;
             let end = match self.buffer.iter().rposition(|byte| *byte == b'\n') {
+                _ if self.ended => self.buffer.len(),
                 Some(newline) => newline + 1,
-                None if self.ended => self.buffer.len(),
                 None if self.buffer.len() > LINE_BYTES_MAX || self.skipping => {
                     self.too_long += u64::from(!self.skipping);
                     self.skipping = true;

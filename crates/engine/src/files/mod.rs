@@ -1,18 +1,23 @@
 //! `springhouse run`: the engine over files or standard input, without a hub.
 //!
 //! ```text
-//! file ─1 MiB of lines─▶ decoder ─batch─▶ pipelines of that stream ─▶ derived streams ─▶ pipelines of those …
-//!                          └─▶ quarantine file                            └─▶ NDJSON
+//! file ─1 MiB of lines─▶ decoders ─batch─▶ pipelines of that stream ─▶ derived streams ─▶ pipelines of those …
+//!                          └─▶ quarantine file                             └─▶ NDJSON
 //! ```
-//! It ends when the input ends, and closes the windows. One thread, bounded memory, no clock.
+//! It ends when the input ends, and closes the windows. Pipelines run on one thread, lines are decoded on as many as there are
+//! cores; of several streams the one is read that is behind in event time. Bounded memory, no clock.
 
+mod decoding;
+mod feed;
 mod input;
 mod ndjson;
 mod program;
+mod quarantine;
 mod stations;
 mod tables;
 mod usage;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -36,6 +41,8 @@ pub struct RunOptions {
     pub to: Vec<(Option<String>, Target)>,
     /// Lines that could not be read and rows that an expression has no value for, as NDJSON with the reason.
     pub quarantine: Option<PathBuf>,
+    /// How many threads decode lines; as many as there are cores if it does not say.
+    pub threads: Option<NonZero<usize>>,
     /// The delay of the watermark of streams that are not declared, in microseconds.
     pub watermark_delay_us: Option<i64>,
 }

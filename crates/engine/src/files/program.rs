@@ -1,32 +1,33 @@
 //! The statements of a file as a graph of streams and pipelines, and its run.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use arrow::record_batch::RecordBatch;
-use serde_json::json;
-use springhouse_ingest::row_as_json;
 use springhouse_meta::DEFAULT_WATERMARK_DELAY_US;
 use springhouse_model::StreamName;
-use springhouse_schema::{Decoder, Limits, Mode, Origin, Reason, Rejection, Schema, adapt};
+use springhouse_schema::{Mode, Schema, adapt};
 
+use super::decoding::{Decoded, Rejected};
+use super::feed::{Feed, Read};
+use super::quarantine::Quarantine;
 use super::stations::{Into, Query, Station, open_targets, stations};
 use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
 use crate::statement::{self, Select, Statement};
-use crate::{Broken, Catalog, Emitted, FunctionSet, PlanError, RunError, StreamTable, declared_schema};
+use crate::{Broken, Catalog, Emitted, FunctionSet, PlanError, StreamTable, declared_schema};
 
 /// Lines that are looked at to find the schema of a stream that is not declared.
 const SAMPLE_LINES: usize = 1_000;
-/// Rows that are gathered before pipelines see them: enough to make the cost per batch vanish, few enough for the cache.
-const BATCH_ROWS: usize = 8_192;
 
 pub(super) struct Program {
     inputs: Vec<(StreamName, Source)>,
     schemas: HashMap<StreamName, Arc<Schema>>,
     stations: Vec<Station>,
+    /// That decode lines, for each stream.
+    threads: usize,
     quarantine: Option<Quarantine>,
     stats: RunStats,
 }
@@ -117,14 +118,20 @@ impl Program {
         stations.iter_mut().for_each(|station| station.look_up(&tables));
         open_targets(&mut stations, &options.to)?;
         let quarantine = options.quarantine.as_deref().map(Quarantine::create).transpose()?;
-        let program = Program { inputs, schemas, stations, quarantine, stats: RunStats::default() };
+        let threads = options.threads.map_or_else(cores, NonZero::get);
+        let stats = RunStats::default();
+        let program = Program { inputs, schemas, stations, threads, quarantine, stats };
         program.check_inputs()?;
         Ok(program)
     }
 
     pub(super) fn run(mut self) -> Result<RunStats, RunFailure> {
-        for (name, source) in std::mem::take(&mut self.inputs) {
-            self.read(&name, &source)?;
+        let mut feeds = self.feeds();
+        while let Some(at) = Feed::next_of(&feeds) {
+            match feeds[at].read()? {
+                Some(read) => self.take(&feeds[at].name, read)?,
+                None => self.stats.quarantined += feeds.remove(at).too_long(),
+            }
         }
         for at in 0..self.stations.len() {
             let emitted = self.stations[at].pipeline.finish()?;
@@ -168,39 +175,31 @@ impl Program {
         }
     }
 
-    fn read(&mut self, name: &StreamName, source: &Source) -> Result<(), RunFailure> {
-        let schema = Arc::clone(&self.schemas[name]);
-        let mut decoder = Decoder::new(schema, Mode::File, Limits::default());
-        let mut lines = source.open().map_err(io("open", source.path()))?;
-        let mut line_number = 1;
-        while let Some(piece) = lines.next().map_err(io("read", source.path()))? {
-            let quarantine = &mut self.quarantine;
-            let RunStats { quarantined, first_quarantined, .. } = &mut self.stats;
-            let mut failure = None;
-            decoder.decode_lines(&Origin::default(), piece, |index, line, rejection| {
-                *quarantined += 1;
-                first_quarantined.get_or_insert_with(|| {
-                    format!("line {} of `{name}`: {rejection}", line_number + index as u64)
-                });
-                if let Some(quarantine) = quarantine {
-                    let written = quarantine.write(name, line_number + index as u64, line, &rejection);
-                    failure = failure.take().or(written.err());
-                }
+    /// The streams, in the order in which they are named.
+    fn feeds(&mut self) -> Vec<Feed> {
+        let mut feeds: Vec<Feed> = Vec::new();
+        for (name, source) in std::mem::take(&mut self.inputs) {
+            let known = feeds.iter().position(|feed| feed.name == name);
+            let at = known.unwrap_or_else(|| {
+                let schema = Arc::clone(&self.schemas[&name]);
+                feeds.push(Feed::new(name, schema, self.threads));
+                feeds.len() - 1
             });
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
-            line_number += newlines(piece);
-            if decoder.rows() >= BATCH_ROWS {
-                self.take_rows(name, &mut decoder)?;
-            }
+            feeds[at].add(source);
         }
-        self.stats.quarantined += lines.too_long();
-        self.take_rows(name, &mut decoder)
+        feeds
     }
 
-    fn take_rows(&mut self, name: &StreamName, decoder: &mut Decoder) -> Result<(), RunFailure> {
-        let batch = decoder.finish().map_err(RunError::from)?;
+    fn take(&mut self, name: &StreamName, read: Read) -> Result<(), RunFailure> {
+        let Read { decoded: Decoded { batch, rejected, .. }, first_line } = read;
+        self.stats.quarantined += rejected.len() as u64;
+        for Rejected { index, line, why } in rejected {
+            let number = first_line + index;
+            self.stats.first_quarantined.get_or_insert_with(|| format!("line {number} of `{name}`: {why}"));
+            if let Some(quarantine) = &mut self.quarantine {
+                quarantine.write(name, number, &line, &why)?;
+            }
+        }
         self.stats.events += batch.num_rows() as u64;
         self.spread(name, &batch)
     }
@@ -250,9 +249,7 @@ impl Program {
         }
         Ok(())
     }
-}
 
-impl Program {
     fn put_aside(&mut self, into: Option<&StreamName>, broken: &Broken) -> Result<(), RunFailure> {
         self.stats.broken += 1;
         self.stats.first_broken.get_or_insert_with(|| broken.why.clone());
@@ -261,6 +258,10 @@ impl Program {
             None => Ok(()),
         }
     }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn inputs(options: &RunOptions) -> Result<Vec<(StreamName, Source)>, RunFailure> {
@@ -297,54 +298,4 @@ fn infer(source: &Source) -> Result<Schema, RunFailure> {
     }
     schema.version = 1;
     Ok(schema)
-}
-
-fn newlines(piece: &[u8]) -> u64 {
-    piece.iter().map(|byte| u64::from(*byte == b'\n')).sum()
-}
-
-/// The lines that could not be read, and rows that an expression has no value for.
-struct Quarantine {
-    out: BufWriter<File>,
-    path: std::path::PathBuf,
-}
-
-impl Quarantine {
-    fn create(path: &Path) -> Result<Quarantine, RunFailure> {
-        let out = BufWriter::new(File::create(path).map_err(io("create", path))?);
-        Ok(Quarantine { out, path: path.to_owned() })
-    }
-
-    fn write(
-        &mut self,
-        stream: &StreamName,
-        line: u64,
-        payload: &[u8],
-        why: &Rejection,
-    ) -> Result<(), RunFailure> {
-        let reason: Reason = why.reason;
-        let record = json!({
-            "stream": stream.as_str(),
-            "line": line,
-            "reason": reason.code(),
-            "detail": why.to_string(),
-            "payload": String::from_utf8_lossy(payload),
-        });
-        writeln!(self.out, "{record}").map_err(io("write", &self.path))
-    }
-
-    fn write_row(&mut self, into: Option<&StreamName>, broken: &Broken) -> Result<(), RunFailure> {
-        let row = row_as_json(&broken.row, 0);
-        let record = json!({
-            "stream": into.map(StreamName::as_str),
-            "reason": Reason::NotComputed.code(),
-            "detail": broken.why,
-            "payload": String::from_utf8_lossy(&row),
-        });
-        writeln!(self.out, "{record}").map_err(io("write", &self.path))
-    }
-
-    fn flush(&mut self) -> Result<(), RunFailure> {
-        self.out.flush().map_err(io("write", &self.path))
-    }
 }

@@ -1,6 +1,7 @@
 //! What a run over files does besides SQL: input, quarantine, targets, counts.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use springhouse_engine::files::{RunFailure, RunOptions, RunStats, Source, Target, run};
@@ -30,12 +31,11 @@ impl Folder {
     fn run(&self, sql: &str, input: Source, to: &[(Option<&str>, &str)]) -> Result<RunStats, RunFailure> {
         let to = to.iter().map(|(stream, file)| (stream.map(str::to_owned), Target::File(self.path(file))));
         run(&RunOptions {
-            base: Default::default(),
             sql: sql.to_owned(),
             from: vec![("homes".to_owned(), input)],
             to: to.collect(),
             quarantine: Some(self.path("quarantine.ndjson")),
-            watermark_delay_us: None,
+            ..RunOptions::default()
         })
     }
 }
@@ -125,4 +125,82 @@ fn what_cannot_be_run_says_what_is_missing() {
     assert!(matches!(missing, RunFailure::Io { doing: "open", .. }), "{missing}");
     let undeclared = folder.run("SELECT n FROM homes", Source::Stdin, &[]).unwrap_err().to_string();
     assert!(undeclared.contains("the columns of standard input must be declared"), "{undeclared}");
+}
+
+/// Lines of about 5 MiB, of which some do not fit, and one is too long to be one.
+fn many_lines() -> String {
+    let mut text = String::new();
+    for n in 0..60_000_u32 {
+        let second = f64::from(n) / 100.0 - f64::from(n % 13);
+        match n % 997 {
+            5 => text.push_str("{\"n\":"),
+            _ => text.push_str(&line(100.0 + second, &n.to_string())),
+        }
+        text.push('\n');
+    }
+    text + &"x".repeat(11 << 20)
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = Folder::new();
+    let input = folder.write("in", &many_lines());
+    let sql = "CREATE STREAM homes (n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
+        CREATE PIPELINE tens INTO sums AS SELECT device, window_start, count(*) AS c, sum(n) AS s
+        FROM TUMBLE(homes, ts, INTERVAL '10' SECOND) GROUP BY device, window_start";
+    let with_threads = |threads: usize| {
+        let options = RunOptions {
+            sql: sql.to_owned(),
+            from: vec![("homes".to_owned(), input.clone())],
+            to: vec![
+                (None, Target::File(folder.path("out"))),
+                (Some("tens.late".to_owned()), Target::File(folder.path("late"))),
+            ],
+            quarantine: Some(folder.path("quarantine.ndjson")),
+            threads: NonZero::new(threads),
+            ..RunOptions::default()
+        };
+        let stats = run(&options).unwrap();
+        let counts = (stats.events, stats.quarantined, stats.late, stats.rows_out);
+        (counts, ["out", "late", "quarantine.ndjson"].map(|file| folder.read(file)))
+    };
+    let (counts, files) = with_threads(1);
+    // 61 lines are cut short and one is too long; half of them come 6 to 12 seconds late.
+    let (events, quarantined, late, rows_out) = counts;
+    assert_eq!((events, quarantined), (60_000 - 61, 62));
+    // Event times end at 700 s, and the first that is in time is at 94 s: windows from 90 to 690 s.
+    assert!(late > 10_000 && rows_out == 61, "{counts:?}");
+    assert_eq!(files[2].lines().last().map(|line| line.contains(r#""line":59826,"#)), Some(true));
+    for threads in [2, 5] {
+        assert!(with_threads(threads) == (counts, files.clone()), "{threads} threads");
+    }
+}
+
+#[test]
+fn of_several_streams_none_runs_ahead() {
+    let folder = Folder::new();
+    let lines = |step: i64| {
+        let tenths = (0..40_000).map(|n| n * step);
+        tenths.map(|tenth| line(tenth as f64 / 10.0, &tenth.to_string())).collect::<Vec<_>>().join("\n")
+    };
+    // The second has its rows in a third of the time.
+    let (long, short) = (folder.write("long", &lines(3)), folder.write("short", &lines(1)));
+    let options = RunOptions {
+        sql: "CREATE STREAM a (n BIGINT); CREATE STREAM b (n BIGINT);
+              SELECT n FROM a UNION ALL SELECT n FROM b"
+            .to_owned(),
+        from: vec![("a".to_owned(), long), ("b".to_owned(), short)],
+        to: vec![(None, Target::File(folder.path("out")))],
+        ..RunOptions::default()
+    };
+    assert_eq!(run(&options).unwrap().rows_out, 80_000);
+    let (mut latest, mut behind) = (0, 0);
+    for line in folder.read("out").lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let tenth = row["n"].as_i64().unwrap();
+        latest = latest.max(tenth);
+        behind = behind.max(latest - tenth);
+    }
+    // A piece of a megabyte holds fewer than 20,000 of these lines, which are 6,000 seconds of the first stream.
+    assert!(behind < 60_000, "{behind} tenths of a second");
 }

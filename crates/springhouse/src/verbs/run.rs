@@ -1,6 +1,7 @@
 //! `springhouse run`: the engine over files, without a hub.
 
 use std::io::IsTerminal;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub struct Args {
     /// How late rows may be in streams that are not declared [default: 5]
     #[arg(long, value_name = "SECONDS")]
     watermark_seconds: Option<f64>,
+    /// Threads that decode lines [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
     /// Print one JSON line: events, late, quarantined, rows out, seconds, memory
     #[arg(long)]
     stats: bool,
@@ -61,6 +65,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         from: args.from,
         to,
         quarantine: args.quarantine.clone(),
+        threads: args.threads,
         watermark_delay_us: args.watermark_seconds.map(|seconds| (seconds * 1e6) as i64),
     };
     let keeps_quarantine = args.quarantine.is_some();
