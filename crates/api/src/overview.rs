@@ -115,7 +115,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<
         alerts_open: counts.iter().map(|count| count.open).sum(),
         alerts_firing: counts.iter().map(|count| count.firing).sum(),
         quarantined: quarantined.iter().map(|count| count.count).sum(),
-        outbound_connections: 0,
+        outbound_connections: app.engine.tables().connections(),
         started_at: app.started_at,
         version: app.options.version,
         energy: energy(&latest, now),

@@ -196,7 +196,7 @@ fn format_of(headers: &HeaderMap) -> Result<RowFormat, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.split(';').next().unwrap_or_default().trim() {
         "text/csv" => Ok(RowFormat::Csv),
-        "application/x-ndjson" | "application/ndjson" => Ok(RowFormat::Ndjson),
+        "application/x-ndjson" | "application/ndjson" | "application/json" => Ok(RowFormat::Ndjson),
         "application/vnd.apache.parquet" => Ok(RowFormat::Parquet),
         other => {
             let detail = format!("rows cannot be read as `{other}`");

@@ -7,7 +7,7 @@ use springhouse_log::LogError;
 use springhouse_meta::MetaError;
 use springhouse_model::{ErrorClass, StreamName};
 
-use crate::tables::LoadError;
+use crate::tables::{FetchError, LoadError};
 use crate::{Interrupted, PlanError, RunError};
 
 /// A statement that was not carried out, or an engine that could not start.
@@ -42,6 +42,8 @@ pub enum EngineError {
         "`{place}` is no file below {directories}; hint: `tables.directories` says from where tables may be read"
     )]
     Place { place: String, directories: String },
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("cannot {doing} `{}`", path.display())]
@@ -126,6 +128,7 @@ impl EngineError {
             EngineError::Ingest(error) => error.class(),
             EngineError::Log(error) => error.class(),
             EngineError::Run(error) => error.class(),
+            EngineError::Fetch(error) => error.class(),
             EngineError::Load(error) => error.class(),
             EngineError::Snapshot { .. }
             | EngineError::TableFile { .. }

@@ -52,6 +52,7 @@ pub enum RowSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFormat {
     Csv,
+    /// An object in each line, or an array of them.
     Ndjson,
     Parquet,
 }
@@ -67,8 +68,11 @@ impl RowFormat {
 
     /// By the end of a file's name.
     pub fn of_name(name: &str) -> Option<RowFormat> {
-        let (_, extension) = name.rsplit_once('.')?;
-        match extension.to_ascii_lowercase().as_str() {
+        RowFormat::named(name.rsplit_once('.')?.1)
+    }
+
+    pub fn named(name: &str) -> Option<RowFormat> {
+        match name.to_ascii_lowercase().as_str() {
             "csv" => Some(RowFormat::Csv),
             "ndjson" | "jsonl" | "json" => Some(RowFormat::Ndjson),
             "parquet" => Some(RowFormat::Parquet),
@@ -213,7 +217,7 @@ fn column(cursor: &mut Cursor<'_>) -> Result<Column, ParseError> {
 
 /// `'rooms.csv' [FORMAT csv]`.
 fn place(cursor: &mut Cursor<'_>) -> Result<RowSource, ParseError> {
-    const FORMATS: &str = "csv, ndjson or parquet";
+    const FORMATS: &str = "csv, json, ndjson or parquet";
     let at = cursor.mark();
     let Some(Token::SingleQuotedString(place)) = cursor.peek().cloned() else {
         return Err(cursor.expected("a quoted file name such as 'rooms.csv'", None));
@@ -222,8 +226,7 @@ fn place(cursor: &mut Cursor<'_>) -> Result<RowSource, ParseError> {
     if cursor.take_word("FORMAT") {
         let at = cursor.mark();
         let name = cursor.identifier(FORMATS)?;
-        let format = [RowFormat::Csv, RowFormat::Ndjson, RowFormat::Parquet];
-        let format = format.into_iter().find(|format| format.as_str() == name);
+        let format = RowFormat::named(&name);
         let format = format.ok_or_else(|| cursor.error_at(at, FORMATS, format!("`{name}`"), None))?;
         return Ok(RowSource::Place { place, format });
     }
@@ -231,7 +234,9 @@ fn place(cursor: &mut Cursor<'_>) -> Result<RowSource, ParseError> {
     match RowFormat::of_name(place.split(['?', '#']).next().unwrap_or_default()) {
         Some(format) => Ok(RowSource::Place { place, format }),
         None => {
-            let hint = Some(format!("FROM '{place}' FORMAT csv"));
+            // What follows `?` may be a key.
+            let shown = place.split('?').next().unwrap_or_default();
+            let hint = Some(format!("FROM '{shown}' FORMAT csv"));
             Err(cursor.error_at(at, "a name that ends in .csv, .ndjson or .parquet", "another end", hint))
         }
     }

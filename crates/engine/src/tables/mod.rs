@@ -10,6 +10,7 @@ mod columns;
 mod csv;
 mod definition;
 mod error;
+mod fetch;
 mod ndjson;
 mod parquet;
 mod reading;
@@ -17,6 +18,7 @@ mod rows;
 
 pub use definition::Definition;
 pub use error::LoadError;
+pub use fetch::{Fetch, FetchError};
 pub use reading::{Bounds, read_batches, read_bytes, read_file};
 pub use rows::TableRows;
 

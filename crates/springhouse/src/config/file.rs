@@ -111,9 +111,22 @@ pub struct TablesSection {
     /// From where reference tables may be read.
     #[serde(default)]
     pub directories: Vec<PathBuf>,
+    #[serde(default)]
+    pub addresses: Vec<TableAddress>,
+    pub ca_file: Option<PathBuf>,
     pub rows_max: Option<usize>,
     pub bytes_max: Option<usize>,
     pub versions_bytes_max: Option<u64>,
+}
+
+/// An address on another machine below which reference tables may be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableAddress {
+    pub url: String,
+    /// Holds what is sent as `Authorization: Bearer …`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// Topics beside `devices/{device}/{stream}` that lead to a stream.

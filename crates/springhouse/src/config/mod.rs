@@ -6,7 +6,7 @@ mod flags;
 mod settings;
 
 pub use address::Listen;
-pub use file::{Anonymous, File, Route};
+pub use file::{Anonymous, File, Route, TableAddress};
 pub use flags::HubFlags;
 pub use settings::{HostNames, LISTENER_NAMES, Policy, Settings, Tls};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Anonymous, File, HubFlags, Listen, Route};
+use super::{Anonymous, File, HubFlags, Listen, Route, TableAddress};
 use crate::failure::Failure;
 use crate::logging::LogFormat;
 
@@ -99,9 +99,15 @@ pub struct Tables {
     /// None means the folder `import` of the data directory.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<PathBuf>,
+    /// Who issued the certificates of `addresses`; none means whom the machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
     pub rows_max: usize,
     pub bytes_max: usize,
     pub versions_bytes_max: u64,
+    /// None means that no connection is made to another machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<TableAddress>,
 }
 
 impl Settings {
@@ -158,6 +164,8 @@ impl Settings {
             },
             tables: Tables {
                 directories: file.tables.directories,
+                addresses: file.tables.addresses,
+                ca_file: file.tables.ca_file,
                 rows_max: file.tables.rows_max.unwrap_or(1_000_000),
                 bytes_max: file.tables.bytes_max.unwrap_or(64 << 20),
                 versions_bytes_max: file.tables.versions_bytes_max.unwrap_or(1 << 30),
@@ -326,7 +334,8 @@ mod tests {
 
     #[test]
     fn what_config_prints_is_a_file_that_means_the_same() {
-        let toml = "[[route]]\ntopic = 'z/{device}'\nstream = 'z'\n[[mqtt.anonymous]]\nname = 'p'\nlistener = ':1884'\ntopics = ['#']";
+        let toml = "[[route]]\ntopic = 'z/{device}'\nstream = 'z'\n[[mqtt.anonymous]]\nname = 'p'\nlistener = ':1884'\ntopics = ['#']\n\
+             [tables]\nca_file = '/ca.pem'\n[[tables.addresses]]\nurl = 'https://erp.example/'\ntoken_file = '/erp.token'";
         let settings = resolved(toml, HubFlags::default()).unwrap();
         let printed = toml::to_string(&settings).unwrap();
         assert_eq!(resolved(&printed, HubFlags::default()).unwrap(), settings);

@@ -10,6 +10,7 @@ mod catalog;
 mod credentials;
 mod data_dir;
 mod door;
+mod fetch;
 mod identity;
 mod listeners;
 mod open;

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use super::catalog::RegistryCatalog;
 use super::data_dir::DataDirectory;
 use super::door::HubDoor;
+use super::fetch::Fetcher;
 use super::listeners::{Addresses, Listeners};
 use super::tls::{self, ServerTls};
 use super::{Hub, credentials, identity, paths};
@@ -63,7 +64,7 @@ impl Hub {
         let alerts = AlertRecorder::start(Arc::clone(&meta), Arc::clone(&log));
         let alerts = followers.complete(alerts).await??;
         let engine =
-            Engine::open(engine_options(&settings), Arc::clone(&meta), Arc::clone(&log), ingest.clone());
+            Engine::open(engine_options(&settings)?, Arc::clone(&meta), Arc::clone(&log), ingest.clone());
         let engine = engine.await?;
         engine.tables().ask(Arc::new(lake.clone()));
         let _ = known.set((engine.tables().clone(), engine.functions().clone()));
@@ -179,8 +180,8 @@ fn lake_options(settings: &Settings) -> springhouse_lake::Options {
     }
 }
 
-fn engine_options(settings: &Settings) -> springhouse_engine::Options {
-    springhouse_engine::Options {
+fn engine_options(settings: &Settings) -> anyhow::Result<springhouse_engine::Options> {
+    Ok(springhouse_engine::Options {
         pipeline_bytes_max: settings.storage.pipeline_memory_bytes,
         tenant_bytes_max: settings.storage.pipelines_memory_bytes,
         tables: springhouse_engine::TableOptions {
@@ -190,9 +191,10 @@ fn engine_options(settings: &Settings) -> springhouse_engine::Options {
                 bytes_max: settings.tables.bytes_max,
             },
             versions_bytes_max: settings.tables.versions_bytes_max,
+            fetch: Fetcher::new(&settings.tables.addresses, settings.tables.ca_file.as_ref())?,
         },
         ..springhouse_engine::Options::new(settings.data.clone())
-    }
+    })
 }
 
 /// From where tables may be read.

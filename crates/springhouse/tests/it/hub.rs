@@ -92,7 +92,14 @@ pub struct House {
 
 impl House {
     pub fn open() -> House {
+        House::configured("")
+    }
+
+    /// With a configuration file in its data directory.
+    pub fn configured(toml: &str) -> House {
         let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("data")).unwrap();
+        std::fs::write(directory.path().join("data/springhouse.toml"), toml).unwrap();
         let hub = Hub::start(&directory.path().join("data"), 0, 0, &[]);
         let mut house =
             House { mqtt: hub.mqtt, http: hub.http, hub: Some(hub), admin: String::new(), directory };

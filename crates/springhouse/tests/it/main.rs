@@ -11,4 +11,5 @@ mod hub;
 mod kill;
 mod program;
 mod shape;
+mod tables;
 mod way;

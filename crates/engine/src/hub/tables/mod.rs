@@ -31,7 +31,7 @@ use springhouse_model::{StreamName, TenantId, Timestamp};
 
 use super::EngineError;
 use crate::statement::{self, CreateTable, RowSource, Statement};
-use crate::tables::{Bounds, Definition, TableRows};
+use crate::tables::{Bounds, Definition, Fetch, TableRows};
 use crate::{LookupTable, PlanError};
 
 pub use source::History;
@@ -47,6 +47,8 @@ pub struct TableOptions {
     pub bounds: Bounds,
     /// What the files of all versions of one table may take.
     pub versions_bytes_max: u64,
+    /// For tables that are read from other machines; without it there are none.
+    pub fetch: Option<Arc<dyn Fetch>>,
 }
 
 impl TableOptions {
@@ -55,6 +57,7 @@ impl TableOptions {
             directories: vec![data_dir.join("import")],
             bounds: Bounds::default(),
             versions_bytes_max: 1 << 30,
+            fetch: None,
         }
     }
 }
@@ -187,6 +190,11 @@ impl Tables {
         let members = self.shared.members.lock();
         let own = members.values().filter(|member| member.entry.tenant == *tenant);
         own.map(|member| (member.entry.name.clone(), member.table.source.clone())).collect()
+    }
+
+    /// How often tables were read from other machines.
+    pub fn connections(&self) -> u64 {
+        self.shared.options.fetch.as_ref().map_or(0, |fetch| fetch.connections())
     }
 
     pub(crate) fn entries(&self) -> Vec<TableEntry> {

@@ -10,7 +10,7 @@ use springhouse_model::TenantId;
 use super::{Tables, place};
 use crate::hub::EngineError;
 use crate::statement::{CreateTable, RowFormat, RowSource};
-use crate::tables::{Bounds, Definition, TableRows, read_batches, read_bytes, read_file};
+use crate::tables::{Bounds, Definition, FetchError, TableRows, read_batches, read_bytes, read_file};
 use crate::{PlanError, Threads};
 
 /// Questions about what is there, for tables that are made from history.
@@ -42,10 +42,16 @@ impl Tables {
         let bounds = self.shared.options.bounds;
         match &table.source {
             RowSource::Given => Ok(None),
-            RowSource::Place { place, .. } if place.contains("://") => {
-                Err(PlanError::new(format!("`{place}` is on another machine, and this hub makes no connections"))
-                    .with_hint("put the file into a directory of `tables.directories`, or send its rows: springhouse table load")
-                    .into())
+            RowSource::Place { place, format } if place.contains("://") => {
+                let Some(fetch) = self.shared.options.fetch.clone() else {
+                    return Err(no_connections(place));
+                };
+                let (address, format) = (place.clone(), *format);
+                let read = threads.spawn_blocking(move || {
+                    let bytes = fetch.fetch(&address, bounds.bytes_max)?;
+                    Ok::<_, EngineError>(read_bytes(&definition, file_name(&address), bytes, format, bounds)?)
+                });
+                Ok(Some(read.await??))
             }
             RowSource::Place { place, format } => {
                 let path = place::resolve(place, &self.shared.options.directories)?;
@@ -77,4 +83,21 @@ impl Tables {
         let read = threads.spawn_blocking(move || read_bytes(&definition, "the rows", bytes, format, bounds));
         Ok(read.await??)
     }
+}
+
+fn no_connections(address: &str) -> EngineError {
+    let why = "is on another machine, and this hub makes no connections";
+    let hint = "its owner names the addresses that tables may be read from: `tables.addresses`; or send the rows: springhouse \
+                table load";
+    FetchError::Refused { address: without_query(address).to_owned(), why, hint: hint.to_owned() }.into()
+}
+
+/// What an error names: the end of the path, as of a file.
+fn file_name(address: &str) -> &str {
+    without_query(address).rsplit('/').find(|part| !part.is_empty()).unwrap_or("the address")
+}
+
+/// What follows may be a key.
+fn without_query(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or_default()
 }
