@@ -102,6 +102,9 @@ real-input: ## recordings through mosquitto_pub and Paho, pipeline against batch
 	@$(MAKE) build
 	@scripts/real-input.sh "$(RECORDINGS)"
 
+docs: ## write docs/reference/functions.md from what the functions say of themselves
+	@SPRINGHOUSE_WRITE_DOCS=1 cargo test -p springhouse-engine --test it reference::
+
 fuzz-replay: ## replay the fuzz corpora (also part of `make test`)
 	@cargo test --workspace --lib --tests corpus
 

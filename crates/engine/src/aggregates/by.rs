@@ -6,9 +6,9 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Documentation, Signature, Volatility};
 
-use super::refuse_distinct;
+use super::{SECTION, refuse_distinct};
 
 /// Which row is looked for. Of rows with equal keys it is the one that came first; rows without a key are passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,11 +21,21 @@ pub(super) enum Extreme {
 pub(super) struct By {
     extreme: Extreme,
     signature: Signature,
+    documentation: Documentation,
 }
 
 impl By {
     pub fn new(extreme: Extreme) -> By {
-        By { extreme, signature: Signature::any(2, Volatility::Immutable) }
+        let (name, which) = match extreme {
+            Extreme::Least => ("min_by", "least"),
+            Extreme::Greatest => ("max_by", "greatest"),
+        };
+        let says = format!(
+            "The value of the row in which the key is {which}; of rows with equal keys that of the first. Rows without a key are \
+             passed over."
+        );
+        let documentation = Documentation::builder(SECTION, says, format!("{name}(value, key)")).build();
+        By { extreme, signature: Signature::any(2, Volatility::Immutable), documentation }
     }
 }
 
@@ -39,6 +49,10 @@ impl AggregateUDFImpl for By {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {

@@ -6,10 +6,10 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Documentation, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
-use super::{list, list_field, lists, refuse_distinct};
+use super::{SECTION, list, list_field, lists, refuse_distinct};
 
 const BUCKETS_MAX: i64 = 1_000;
 
@@ -17,12 +17,17 @@ const BUCKETS_MAX: i64 = 1_000;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Histogram {
     signature: Signature,
+    documentation: Documentation,
 }
 
 impl Histogram {
     pub fn new() -> Histogram {
         let types = vec![DataType::Float64, DataType::Float64, DataType::Float64, DataType::Int64];
-        Histogram { signature: Signature::exact(types, Volatility::Immutable) }
+        let says = "How many values fall into each of equal intervals, as a JSON array: below `low`, in each interval with its \
+                    lower bound, from `high` on. The bounds and the number of intervals are constants.";
+        let documentation =
+            Documentation::builder(SECTION, says, "histogram(value, low, high, buckets)").build();
+        Histogram { signature: Signature::exact(types, Volatility::Immutable), documentation }
     }
 }
 
@@ -33,6 +38,10 @@ impl AggregateUDFImpl for Histogram {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {

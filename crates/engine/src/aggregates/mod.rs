@@ -14,8 +14,8 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{AggregateUDF, DocSection};
 
 use by::{By, Extreme};
 use histogram::Histogram;
@@ -33,6 +33,9 @@ pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     all.push(Histogram::new().into());
     all.into_iter().map(Arc::new).collect()
 }
+
+/// Where the reference has them.
+const SECTION: DocSection = DocSection { include: true, label: "Measurements", description: None };
 
 /// None of them has a meaning for values that differ.
 fn refuse_distinct(name: &str, arguments: &AccumulatorArgs) -> Result<()> {

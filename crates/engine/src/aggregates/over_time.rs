@@ -7,9 +7,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Documentation, Signature, Volatility};
 
-use super::{list, list_field, lists, refuse_distinct};
+use super::{SECTION, list, list_field, lists, refuse_distinct};
 
 /// What is asked of the samples of a group, in the order of their time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,23 @@ impl Measure {
             Measure::Rate => "rate",
             Measure::TimeWeightedAverage => "time_weighted_avg",
         }
+    }
+
+    fn documentation(self) -> Documentation {
+        let says = match self {
+            Measure::Delta => {
+                "The last value less the first, in the order of time; null with less than two samples."
+            }
+            Measure::Increase => {
+                "How much a counter has grown between its first and its last sample. A value below the one before means that \
+                 the counter began again at zero."
+            }
+            Measure::Rate => "`increase` for each second between the first and the last sample.",
+            Measure::TimeWeightedAverage => {
+                "The mean of a value that holds until the next sample. The last sample has no weight, unless it is the only one."
+            }
+        };
+        Documentation::builder(SECTION, says, format!("{}(value, ts)", self.name())).build()
     }
 
     /// The answer for samples in the order of their time.
@@ -66,11 +83,13 @@ impl Measure {
 pub(super) struct OverTime {
     measure: Measure,
     signature: Signature,
+    documentation: Documentation,
 }
 
 impl OverTime {
     pub fn new(measure: Measure) -> OverTime {
-        OverTime { measure, signature: Signature::user_defined(Volatility::Immutable) }
+        let signature = Signature::user_defined(Volatility::Immutable);
+        OverTime { measure, signature, documentation: measure.documentation() }
     }
 }
 
@@ -81,6 +100,10 @@ impl AggregateUDFImpl for OverTime {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {

@@ -19,6 +19,7 @@ mod over;
 mod patterns;
 mod pipelines;
 mod readings;
+mod reference;
 mod replacements;
 mod resample;
 mod restarts;
