@@ -21,6 +21,7 @@ mod operators;
 pub mod pipeline;
 pub mod plan;
 mod probe;
+mod signals;
 pub mod statement;
 pub mod tables;
 mod target;
@@ -41,7 +42,7 @@ pub use hub::{
     Tap, UsedFunction,
 };
 pub use pipeline::{Broken, Emitted, Pipeline};
-pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_aggregates};
+pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_functions};
 pub use probe::SeenStep;
 pub use threads::{Interrupted, Task, Threads};
 

@@ -26,6 +26,7 @@ mod pattern;
 mod rowwise;
 mod session;
 mod shelf;
+mod signal;
 mod slice;
 mod waiting;
 
@@ -56,6 +57,7 @@ use order::Order;
 use over::Over;
 use pane::{Inputs, Pane};
 use session::SessionAggregate;
+use signal::Signals;
 
 pub(crate) use pattern::PatternMatch;
 
@@ -350,6 +352,7 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
         },
         Step::Lookup(step) => Box::new(Lookup::new(Arc::clone(step))),
         Step::Over(step) => Box::new(Over::new(Arc::clone(step))),
+        Step::Signal(step) => Box::new(Signals::new(Arc::clone(step))),
         Step::Order { schema, behind_us } => Box::new(Order::new(schema.clone(), *behind_us)),
         Step::Window(step) => Box::new(rowwise::AssignWindow { step: step.clone() }),
         Step::Spread(step) => Box::new(rowwise::Spread::new(step.clone())),

@@ -22,6 +22,7 @@ use super::pattern::MatchRecognize;
 use super::versions::Versions;
 use super::window::WindowFunctions;
 use crate::aggregates::aggregates;
+use crate::signals::{self, SignalFunctions};
 use crate::tables::Definition;
 use crate::{FunctionSet, type_planner};
 
@@ -107,7 +108,7 @@ pub(crate) fn stream_name(reference: &TableReference) -> String {
 pub(crate) fn session() -> &'static SessionState {
     static SESSION: OnceLock<SessionState> = OnceLock::new();
     SESSION.get_or_init(|| {
-        let mut state = with_aggregates(SessionStateBuilder::new().with_default_features().build());
+        let mut state = with_functions(SessionStateBuilder::new().with_default_features().build());
         let options = state.config_mut().options_mut();
         // One text type for live and history, and errors that know their place.
         options.sql_parser.map_string_types_to_utf8view = false;
@@ -116,12 +117,16 @@ pub(crate) fn session() -> &'static SessionState {
     })
 }
 
-/// Adds the aggregates of measurements to those of DataFusion.
-pub fn with_aggregates(mut state: SessionState) -> SessionState {
+/// Adds the functions for measurements to those of DataFusion.
+pub fn with_functions(mut state: SessionState) -> SessionState {
+    // Nothing of their names is there; if it were, it would be given back.
     for aggregate in aggregates() {
-        // Nothing of their name is there; if it were, it would be given back.
         let _ = state.register_udaf(aggregate);
     }
+    for signal in signals::functions() {
+        let _ = state.register_udwf(signal);
+    }
+    let _ = state.register_expr_planner(Arc::new(SignalFunctions));
     state
 }
 

@@ -23,6 +23,7 @@ use super::output::Output;
 use super::over::OverStep;
 use super::pattern::{PatternNode, PatternStep};
 use super::placement::{Placement, WindowStep, no_window};
+use super::signal::SignalStep;
 use super::spread::SpreadStep;
 use super::versions::VersionedNode;
 use super::window::WindowNode;
@@ -78,6 +79,7 @@ pub(crate) enum Step {
     /// Adds columns of a table's row.
     Lookup(Arc<LookupStep>),
     Over(Arc<OverStep>),
+    Signal(Arc<SignalStep>),
     Window(WindowStep),
     /// A row for each time that a row has in a list, which becomes its time.
     Spread(SpreadStep),
@@ -98,6 +100,7 @@ impl Step {
             | Step::Spread(_) => false,
             Step::Order { .. }
             | Step::Over(_)
+            | Step::Signal(_)
             | Step::Join(_)
             | Step::Aggregate(_)
             | Step::Pattern(_)

@@ -10,9 +10,11 @@ use super::lookup::LookupStep;
 use super::over::{Frame, OverStep};
 use super::pattern::PatternStep;
 use super::placement::{Bounds, Placement};
+use super::signal::SignalStep;
 use super::window::{Aligned, WINDOW_END, WINDOW_START};
 use super::{Plan, Scan, Station};
-use crate::operators::Side;
+use crate::operators::{Keys, Side};
+use crate::signals::Signal;
 
 /// One step and what it works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +89,7 @@ fn explained(step: &Step, columns: &[String]) -> (&'static str, String, Vec<Stri
             ("order", detail, columns.to_vec())
         }
         Step::Over(step) => ("over", looked_back(step), names(&step.schema)),
+        Step::Signal(step) => ("over", remembered(step), names(&step.schema)),
         Step::Join(step) => ("join", joined(step), names(&step.schema)),
         Step::Lookup(step) => ("look up", looked_up(step), names(&step.schema)),
         Step::Window(step) => ("window", bounds(step.bounds), names(&step.schema)),
@@ -113,9 +116,29 @@ fn looked_back(step: &OverStep) -> String {
         Frame::Time { from_us, to_us } => format!("from {} to {} back", span(from_us), span(to_us)),
     };
     let calls = step.calls.iter().map(|call| format!("{} {}", call.text, frame(call.frame)));
-    let keys: Vec<String> = step.keys.exprs().iter().map(|key| text(key.as_ref())).collect();
-    let by = if keys.is_empty() { String::new() } else { format!("; by {}", keys.join(", ")) };
-    format!("{}{by}", calls.collect::<Vec<_>>().join(", "))
+    format!("{}{}", calls.collect::<Vec<_>>().join(", "), by(&step.keys))
+}
+
+fn remembered(step: &SignalStep) -> String {
+    let calls = step.calls.iter().map(|call| {
+        let arguments: Vec<String> = call.arguments.iter().map(|argument| text(argument.as_ref())).collect();
+        match call.signal {
+            Signal::Hysteresis => format!("hysteresis({})", arguments.join(", ")),
+            Signal::Debounce { for_us } => format!("debounce({} for {})", arguments[0], span(for_us)),
+        }
+    });
+    format!("{}{}", calls.collect::<Vec<_>>().join(", "), by(&step.keys))
+}
+
+/// Whose rows are looked at together.
+fn by(keys: &Keys) -> String {
+    let names = key_names(keys);
+    if names.is_empty() { names } else { format!("; by {names}") }
+}
+
+fn key_names(keys: &Keys) -> String {
+    let keys: Vec<String> = keys.exprs().iter().map(|key| text(key.as_ref())).collect();
+    keys.join(", ")
 }
 
 fn joined(step: &JoinStep) -> String {
@@ -207,14 +230,9 @@ fn windows(window: Aligned) -> String {
 pub(super) fn short_name(step: &Step) -> String {
     match step {
         Step::Aggregate(step) => format!("aggregate {}", group_names(step).join(", ")),
-        Step::Join(step) => {
-            let keys: Vec<String> = step.keys[0].exprs().iter().map(|key| text(key.as_ref())).collect();
-            format!("join {}", keys.join(", ")).trim_end().to_owned()
-        }
-        Step::Over(step) => {
-            let keys: Vec<String> = step.keys.exprs().iter().map(|key| text(key.as_ref())).collect();
-            format!("over {}", keys.join(", ")).trim_end().to_owned()
-        }
+        Step::Join(step) => format!("join {}", key_names(&step.keys[0])).trim_end().to_owned(),
+        Step::Over(step) => format!("over {}", key_names(&step.keys)).trim_end().to_owned(),
+        Step::Signal(step) => format!("over {}", key_names(&step.keys)).trim_end().to_owned(),
         Step::Episode(step) => format!("episodes {}", step.key_names.join(", ")).trim_end().to_owned(),
         other => explained(other, &[]).0.to_owned(),
     }

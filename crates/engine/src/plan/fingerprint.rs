@@ -22,6 +22,7 @@ use super::lookup::LookupStep;
 use super::over::{OverFunction, OverStep};
 use super::pattern::{Condition, PatternStep};
 use super::placement::{Bound, Placement};
+use super::signal::SignalStep;
 use super::{Plan, Port, Station};
 use crate::operators::Side;
 
@@ -114,6 +115,7 @@ fn given(step: &Step, inputs: &[(Side, Flow)]) -> Result<Flow> {
         Step::Join(step) => (join(step)?, Arc::clone(&step.schema)),
         Step::Lookup(step) => (lookup(step, &input)?, Arc::clone(&step.schema)),
         Step::Over(step) => (over(step, &input)?, Arc::clone(&step.schema)),
+        Step::Signal(step) => (signals(step, &input)?, Arc::clone(&step.schema)),
         Step::Pattern(step) => (pattern(step, &input)?, Arc::clone(&step.schema)),
         Step::Aggregate(step) => (aggregate(step, &input)?, Arc::clone(&step.schema)),
         Step::Episode(step) => (episode(step, &input)?, Arc::clone(&step.schema)),
@@ -209,6 +211,15 @@ fn over(step: &OverStep, input: &Schema) -> Result<String> {
             }
         };
         let _ = write!(line, "; {function} {:?}", over.frame);
+    }
+    let _ = write!(line, "; gives {}", names(&step.schema));
+    Ok(line)
+}
+
+fn signals(step: &SignalStep, input: &Schema) -> Result<String> {
+    let mut line = format!("signals {} of {}", all_written(step.keys.exprs(), input)?, names(input));
+    for call in &step.calls {
+        let _ = write!(line, "; {:?} {}", call.signal, all_written(&call.arguments, input)?);
     }
     let _ = write!(line, "; gives {}", names(&step.schema));
     Ok(line)

@@ -264,7 +264,7 @@ fn interval_us(expr: &Expr) -> Option<i64> {
 }
 
 /// A length of time without months, in microseconds.
-pub(super) fn literal_us(value: &ScalarValue) -> Option<i64> {
+pub(crate) fn literal_us(value: &ScalarValue) -> Option<i64> {
     match value {
         ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
             let days_us = i64::from(interval.days).checked_mul(86_400_000_000)?;

@@ -27,6 +27,7 @@ pub(crate) mod pattern;
 mod placement;
 mod reach;
 mod resample;
+mod signal;
 mod spread;
 pub(crate) mod versions;
 pub(crate) mod window;
@@ -52,7 +53,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use springhouse_model::StreamName;
 use springhouse_schema::Schema;
 
-pub use catalog::{Catalog, LookupTable, StreamTable, with_aggregates};
+pub use catalog::{Catalog, LookupTable, StreamTable, with_functions};
 pub use error::PlanError;
 pub(crate) use explain::Edge;
 pub use explain::ExplainedStep;
@@ -63,14 +64,16 @@ pub(crate) use check::expression as check_expression;
 pub(crate) use compile::{AggregateCall, AggregateStep, Group, Step};
 pub(crate) use episode::EpisodeStep;
 pub(crate) use interest::Devices;
-pub(crate) use join::{JoinStep, Pairing, Reach};
+pub(crate) use join::{JoinStep, Pairing, Reach, literal_us};
 pub(crate) use lookup::LookupStep;
 pub(crate) use output::{Output, convert};
 pub(crate) use over::{Frame, OverCall, OverFunction, OverStep, Which};
 pub(crate) use placement::{Bound, Bounds, Placement, WindowStep};
+pub(crate) use signal::SignalStep;
 pub(crate) use spread::SpreadStep;
 
 use crate::pipeline::Pipeline;
+use crate::signals::check_calls;
 use crate::statement::{Position, Select};
 use crate::{BoundFunctions, Deadline, Function, check_expansion};
 
@@ -163,6 +166,7 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     }
     let functions = catalog.functions().expand(&mut syntax)?;
     check::syntax(&syntax)?;
+    check_calls(&syntax)?;
     check_expansion(&syntax)?;
     let provider = catalog::Provider::new(catalog);
     let mut raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams,
 };
@@ -20,6 +20,7 @@ use super::PlanError;
 use super::chain::Chain;
 use super::compile::{AggregateCall, Compiler, Meaning, Step};
 use super::join::literal_us;
+use super::signal::{SignalCall, SignalStep};
 use crate::operators::Keys;
 
 /// Rows back that a frame or LAG may reach: each key keeps so many.
@@ -95,9 +96,10 @@ impl Compiler<'_> {
         let mut chain = self.chain(&window.input)?;
         chain.check_session()?;
         let input = window.input.schema();
-        let mut calls = Vec::with_capacity(window.window_expr.len());
+        // Each with the place that its column has.
+        let (mut signals, mut calls) = (Vec::new(), Vec::new());
         let mut partition: Option<&Vec<Expr>> = None;
-        for expr in &window.window_expr {
+        for (place, expr) in (input.fields().len()..).zip(&window.window_expr) {
             let function = function_of(expr)?;
             let params = &function.params;
             check_order(params, input, &chain)?;
@@ -107,22 +109,18 @@ impl Compiler<'_> {
                 ));
             }
             partition = Some(&params.partition_by);
-            calls.push(self.over_call(function, input)?);
+            match self.signal_call(function, input)? {
+                Some(call) => signals.push((place, call)),
+                None => calls.push((place, self.over_call(function, input)?)),
+            }
         }
         let keys = partition.into_iter().flatten().map(|key| self.expression(key, input));
         let arrow: SchemaRef = Arc::new(input.as_arrow().clone());
         let keys = Keys::new(keys.collect::<Result<_, _>>()?, &arrow);
         let keys = Arc::new(keys.map_err(|error| PlanError::new(error.to_string()))?);
-        let exprs = calls.iter().flat_map(OverCall::exprs).enumerate();
-        let field = |(at, expr): (usize, &Arc<dyn PhysicalExpr>)| {
-            Ok(Field::new(format!("argument_{at}"), expr.data_type(&arrow)?, true))
-        };
-        let kept = exprs.map(field).collect::<Result<Vec<Field>, PlanError>>()?;
-        let kept = Arc::new(ArrowSchema::new(kept));
-        chain.put_in_order(arrow);
-        chain.meanings.extend(calls.iter().map(|_| Meaning::Other));
-        let schema = Arc::new(window.schema.as_arrow().clone());
-        chain.push(Step::Over(Arc::new(OverStep { keys, calls, kept, schema })));
+        chain.put_in_order(Arc::clone(&arrow));
+        chain.meanings.extend(window.window_expr.iter().map(|_| Meaning::Other));
+        chain.add_columns(&arrow, window.schema.as_arrow(), &keys, signals, calls)?;
         Ok(chain)
     }
 
@@ -179,6 +177,52 @@ impl Compiler<'_> {
         };
         Ok(OverCall { function, frame, text })
     }
+}
+
+impl Chain {
+    /// Adds the columns of calls to rows that come in the order of their time: what remembers values has a station of its
+    /// own, before what looks at rows.
+    fn add_columns(
+        &mut self,
+        input: &ArrowSchema,
+        given: &ArrowSchema,
+        keys: &Arc<Keys>,
+        signals: Vec<(usize, SignalCall)>,
+        calls: Vec<(usize, OverCall)>,
+    ) -> Result<(), PlanError> {
+        let mut places: Vec<usize> = (0..input.fields().len()).collect();
+        if !signals.is_empty() {
+            let (own, calls): (Vec<usize>, Vec<SignalCall>) = signals.into_iter().unzip();
+            places.extend(own);
+            let (keys, schema) = (Arc::clone(keys), columns_at(given, &places)?);
+            self.push(Step::Signal(Arc::new(SignalStep { keys, calls, schema })));
+        }
+        if !calls.is_empty() {
+            let (own, calls): (Vec<usize>, Vec<OverCall>) = calls.into_iter().unzip();
+            places.extend(own);
+            let (keys, schema) = (Arc::clone(keys), columns_at(given, &places)?);
+            let kept = arguments(&calls, input)?;
+            self.push(Step::Over(Arc::new(OverStep { keys, calls, kept, schema })));
+        }
+        if !places.is_sorted() {
+            let at = |place: usize| places.iter().position(|known| *known == place);
+            self.push(Step::Select { columns: (0..places.len()).filter_map(at).collect() });
+        }
+        Ok(())
+    }
+}
+
+fn columns_at(schema: &ArrowSchema, places: &[usize]) -> Result<SchemaRef, PlanError> {
+    Ok(Arc::new(schema.project(places).map_err(DataFusionError::from)?))
+}
+
+/// The types of what calls are computed from.
+fn arguments(calls: &[OverCall], input: &ArrowSchema) -> Result<SchemaRef, PlanError> {
+    let exprs = calls.iter().flat_map(OverCall::exprs).enumerate();
+    let field = |(at, expr): (usize, &Arc<dyn PhysicalExpr>)| {
+        Ok(Field::new(format!("argument_{at}"), expr.data_type(input)?, true))
+    };
+    Ok(Arc::new(ArrowSchema::new(exprs.map(field).collect::<Result<Vec<Field>, PlanError>>()?)))
 }
 
 fn call_text(name: &str, args: &[Expr]) -> String {

@@ -42,6 +42,7 @@ fn reach_us(step: &Step) -> i64 {
         },
         Step::Join(step) => join_reach_us(step),
         Step::Over(step) => over_reach_us(step),
+        Step::Signal(_) => UNBOUNDED_REACH_US,
         Step::Pattern(step) => step.within_us.unwrap_or(UNBOUNDED_REACH_US),
         Step::Select { .. }
         | Step::Filter { .. }

@@ -6,7 +6,7 @@ use datafusion::execution::context::SessionContext;
 use serde_json::Value;
 use springhouse_engine::plan::plan;
 use springhouse_engine::statement::Select;
-use springhouse_engine::{Catalog, Plan, RunError, StreamTable, with_aggregates};
+use springhouse_engine::{Catalog, Plan, RunError, StreamTable, with_functions};
 use springhouse_model::ValueType;
 use springhouse_schema::{Field, Schema};
 
@@ -104,7 +104,7 @@ const FROM: [&str; 3] = [
 fn every_aggregate_that_is_accepted_survives_restarts() {
     let catalog = Catalog::new([table()]);
     let mut names: Vec<String> =
-        with_aggregates(SessionContext::new().state()).aggregate_functions().keys().cloned().collect();
+        with_functions(SessionContext::new().state()).aggregate_functions().keys().cloned().collect();
     names.sort_unstable();
     let arguments = [
         "x",

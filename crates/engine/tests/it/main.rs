@@ -25,6 +25,7 @@ mod resample;
 mod restarts;
 mod riotbench;
 mod scans;
+mod signals;
 mod silence;
 mod slt;
 mod tables;

@@ -4,7 +4,7 @@ use std::fs;
 
 use datafusion::execution::context::SessionContext;
 use springhouse_engine::statement::{self, RowSource, Statement};
-use springhouse_engine::with_aggregates;
+use springhouse_engine::with_functions;
 
 use crate::case::Lines;
 use crate::slt::Session;
@@ -102,13 +102,14 @@ fn functions_of_the_manual_exist() {
     let text = manual();
     let (_, section) = text.split_once("## Functions").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
-    let state = with_aggregates(SessionContext::new().state());
+    let state = with_functions(SessionContext::new().state());
     let mut count = 0;
     for row in section.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
         for call in row.split('`').skip(1).step_by(2) {
             let name = call.split('(').next().unwrap();
-            let known =
-                state.scalar_functions().contains_key(name) || state.aggregate_functions().contains_key(name);
+            let known = state.scalar_functions().contains_key(name)
+                || state.aggregate_functions().contains_key(name)
+                || state.window_functions().contains_key(name);
             assert!(known, "`{name}` is in the manual and not in the language");
             count += 1;
         }

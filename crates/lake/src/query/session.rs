@@ -7,7 +7,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 use springhouse_engine::history::with_patterns;
-use springhouse_engine::{BoundFunctions, with_aggregates};
+use springhouse_engine::{BoundFunctions, with_functions};
 
 use crate::Options;
 
@@ -32,5 +32,5 @@ pub(crate) fn session(options: &Options, runtime: Arc<RuntimeEnv>) -> SessionSta
         .with_default_features()
         .with_analyzer_rule(Arc::new(BoundFunctions))
         .build();
-    with_aggregates(state)
+    with_functions(state)
 }
