@@ -54,6 +54,12 @@ export const SNIPPETS: Completion[] = [
     detail: "rows without a gap, by key",
     apply: "SESSION(stream, ts, INTERVAL '5' MINUTE, device)",
   },
+  {
+    label: "COUNT_WINDOW",
+    type: "function",
+    detail: "every so many rows, by key",
+    apply: "COUNT_WINDOW(stream, ts, 100, device)",
+  },
   { label: "CREATE PIPELINE", type: "keyword", detail: "rows into a stream", apply: "CREATE PIPELINE name INTO stream AS\nSELECT " },
   { label: "CREATE ALERT", type: "keyword", detail: "rows that matter", apply: "CREATE ALERT name SEVERITY warning AS\nSELECT " },
   { label: "CREATE FUNCTION", type: "keyword", detail: "an expression with a name", apply: "CREATE FUNCTION name(x DOUBLE) RETURNS DOUBLE\n  RETURN x" },

@@ -7,10 +7,11 @@ use crate::PlanError;
 use crate::plan::session;
 
 /// What stands in FROM and in MATCH_RECOGNIZE like a function.
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 10] = [
     "tumble",
     "hop",
     "session",
+    "count_window",
     "interpolate",
     "locf",
     "prev",

@@ -1,9 +1,10 @@
 //! The window functions of pipelines, and joins with versions, over bounded tables, so that one text means the same live and on history.
 //!
 //! On history `TUMBLE` and `HOP` are projections that compute `window_start` and `window_end` with the very function that the
-//! live operators use, `HOP` with a row for each window; `SESSION` looks at the rows of a key in the order of time. GROUP BY,
+//! live operators use, `HOP` with a row for each window; `SESSION` and `COUNT_WINDOW` look at the rows of a key in the order of time. GROUP BY,
 //! HAVING and everything else is DataFusion's own.
 
+mod count;
 mod pattern;
 mod versions;
 
@@ -72,6 +73,7 @@ fn lower(plan: LogicalPlan) -> Result<LogicalPlan> {
         None => Ok(plan),
         Some((node, Window::Aligned(window))) => aligned(node, window),
         Some((node, Window::Session { gap_us })) => session(node, gap_us),
+        Some((node, Window::Count { size })) => count::windows(node, size),
     }
 }
 

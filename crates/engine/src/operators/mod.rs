@@ -13,6 +13,7 @@
 mod aggregate;
 mod as_of;
 mod broken;
+mod count;
 mod early;
 mod episode;
 mod held;
@@ -22,6 +23,7 @@ mod lookup;
 mod order;
 mod over;
 mod pane;
+mod parts;
 mod pattern;
 mod rowwise;
 mod session;
@@ -29,6 +31,7 @@ mod shelf;
 mod signal;
 mod slice;
 mod waiting;
+mod window_keys;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,6 +53,7 @@ pub(crate) use keys::{Keys, without_negative_zero};
 
 use aggregate::WindowAggregate;
 use as_of::AsOf;
+use count::CountAggregate;
 use episode::Episodes;
 use join::Join;
 use lookup::Lookup;
@@ -58,6 +62,7 @@ use over::Over;
 use pane::{Inputs, Pane};
 use session::SessionAggregate;
 use signal::Signals;
+use window_keys::WindowKeys;
 
 pub(crate) use pattern::PatternMatch;
 
@@ -305,8 +310,8 @@ pub(crate) trait Operator: Send {
 /// when they are given a row, and some by a panic.
 pub(crate) fn check(step: &AggregateStep, input: &Schema) -> Result<(), PlanError> {
     let trial = || -> Result<(), RunError> {
-        if let Placement::Session { keys, .. } = &step.placement {
-            session::converter(step, keys)?;
+        if let Placement::Session { keys, .. } | Placement::Count { keys, .. } = &step.placement {
+            WindowKeys::new(step, keys.clone()).check()?;
         }
         let mut pane = Pane::new(step, &step.key_schema)?;
         pane.update(&Inputs::of_nulls(step, input)?)?;
@@ -364,6 +369,9 @@ pub(crate) fn start(step: &Step) -> Box<dyn Operator> {
             }
             Placement::Session { gap_us, bound, keys } => {
                 Box::new(SessionAggregate::new(Arc::clone(step), *gap_us, *bound, keys.clone()))
+            }
+            Placement::Count { size, keys } => {
+                Box::new(CountAggregate::new(Arc::clone(step), *size, keys.clone()))
             }
         },
     }

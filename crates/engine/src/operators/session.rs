@@ -16,20 +16,18 @@
 //! Each row is moved a bounded number of times on average, however many sessions are open.
 
 mod open;
-mod parts;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::UInt32Array;
 use arrow::datatypes::SchemaRef;
-use arrow::row::{Row, RowConverter, Rows, SortField};
 
-use self::open::{Ended, Open, Step as Taken};
-use self::parts::{Parts, Results};
-use super::keys::without_negative_zero;
+use self::open::{Open, Step as Taken};
 use super::pane::Inputs;
+use super::parts::Parts;
 use super::rowwise::with_row_count;
-use super::{Chunk, Late, Operator, Outbox, Side, given};
+use super::window_keys::WindowKeys;
+use super::{Chunk, Late, Operator, Outbox, Side};
 use crate::RunError;
 use crate::ipc;
 use crate::plan::{AggregateStep, Bound};
@@ -38,10 +36,7 @@ pub(crate) struct SessionAggregate {
     step: Arc<AggregateStep>,
     gap_us: i64,
     bound: Bound,
-    /// Which keys of the groups tell sessions apart.
-    keys: Vec<usize>,
-    /// `None` when they cannot be compared, which planning has refused.
-    converter: Option<RowConverter>,
+    keys: WindowKeys,
     open: Open,
     parts: Parts,
 }
@@ -53,52 +48,22 @@ impl SessionAggregate {
         bound: Bound,
         keys: Vec<usize>,
     ) -> SessionAggregate {
-        let converter = converter(&step, &keys).ok();
+        let keys = WindowKeys::new(&step, keys);
         let open = Open::new(gap_us);
         let parts = Parts::new(Arc::clone(&step));
-        SessionAggregate { step, gap_us, bound, keys, converter, open, parts }
-    }
-
-    /// The keys of sessions as bytes that compare as the values do; `None` when all rows are in one sequence.
-    fn keys_of(&self, columns: &[ArrayRef]) -> Result<Option<Rows>, RunError> {
-        if self.keys.is_empty() {
-            return Ok(None);
-        }
-        let converter = self.converter.as_ref().ok_or(UNCOMPARABLE)?;
-        let columns: Vec<ArrayRef> = columns.iter().map(without_negative_zero).collect();
-        Ok(Some(converter.convert_columns(&columns)?))
-    }
-
-    /// The results of sessions that have ended, in the order of their end and key.
-    fn results(&mut self, ended: &[Ended]) -> Result<Chunk, RunError> {
-        let Results { sessions, keys, values } = self.parts.take(ended)?;
-        let bounds = |bound: fn(&Ended) -> i64| {
-            let bounds = sessions.iter().map(|at| ended.get(*at as usize).map_or(0, bound));
-            TimestampMicrosecondArray::from_iter_values(bounds)
-        };
-        given(&self.step, bounds(|ended| ended.start), bounds(|ended| ended.end), keys, values)
+        SessionAggregate { step, gap_us, bound, keys, open, parts }
     }
 }
-
-/// Makes bytes of the keys that tell sessions apart.
-pub(super) fn converter(step: &AggregateStep, keys: &[usize]) -> Result<RowConverter, RunError> {
-    let fields = keys.iter().map(|key| SortField::new(step.key_schema.field(*key).data_type().clone()));
-    Ok(RowConverter::new(fields.collect())?)
-}
-
-const UNCOMPARABLE: RunError = RunError::State { what: "the keys of sessions cannot be compared" };
 
 impl Operator for SessionAggregate {
     fn on_batch(&mut self, _side: Side, chunk: Chunk, out: &mut Outbox) -> Result<(), RunError> {
         let lineage = chunk.lineage();
         let inputs = Inputs::evaluate(&self.step, &chunk.batch)?;
-        let keys: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&inputs.keys[*key])).collect();
-        let keys = self.keys_of(&keys)?;
+        let keys = self.keys.of_groups(&inputs.keys)?;
         let ends = self.bound.ends(&chunk.batch, self.gap_us);
         let (mut taken, mut numbers, mut late) = (Vec::new(), Vec::new(), Late::default());
         for (row, (end, watermark)) in ends.iter().zip(lineage.watermarks.values()).enumerate() {
-            let key = keys.as_ref().map(|keys| keys.row(row));
-            match self.open.take(bytes(key.as_ref()), end.saturating_sub(self.gap_us), *watermark) {
+            match self.open.take(keys.of_row(row), end.saturating_sub(self.gap_us), *watermark) {
                 Taken::Into(number) => {
                     taken.push(row as u32);
                     numbers.push(number);
@@ -122,7 +87,7 @@ impl Operator for SessionAggregate {
     fn on_watermark(&mut self, watermark: i64, out: &mut Outbox) -> Result<(), RunError> {
         let ended = self.open.ended(watermark);
         if !ended.is_empty() {
-            out.chunks.push(self.results(&ended)?);
+            out.chunks.push(self.parts.results(&ended)?);
         }
         Ok(())
     }
@@ -133,15 +98,9 @@ impl Operator for SessionAggregate {
 
     /// Two batches: the open sessions, and their partial results.
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, RunError> {
-        let partial = self.parts.as_one(&mut self.open)?;
+        let partial = self.parts.as_one(&self.open.join_numbers())?;
         let (keys, spans) = self.open.spans();
-        let mut columns = match &self.converter {
-            Some(converter) if !self.keys.is_empty() => {
-                let parser = converter.parser();
-                converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?
-            }
-            _ => Vec::new(),
-        };
+        let mut columns = self.keys.columns(keys.iter().copied())?;
         columns.extend(spans);
         let open = with_row_count(&self.span_schema(), columns, keys.len())?;
         Ok(Some(ipc::write_numbered(&[(0, open), (1, partial)])?))
@@ -154,11 +113,8 @@ impl Operator for SessionAggregate {
         };
         super::slice::check_columns(&open.schema(), &self.span_schema())?;
         self.parts.restore(partial.clone())?;
-        let keys = self.keys_of(&open.columns()[..self.keys.len()])?;
-        let keys = (0..open.num_rows()).map(|row| {
-            let key = keys.as_ref().map(|keys| keys.row(row));
-            Box::from(bytes(key.as_ref()))
-        });
+        let keys = self.keys.of(&open.columns()[..self.keys.fields().len()])?;
+        let keys = (0..open.num_rows()).map(|row| Box::from(keys.of_row(row)));
         self.open = Open::restored(self.gap_us, keys.collect(), open)?;
         Ok(())
     }
@@ -171,11 +127,6 @@ impl Operator for SessionAggregate {
 impl SessionAggregate {
     /// Keys of sessions, then start, last row and number.
     fn span_schema(&self) -> SchemaRef {
-        let keys = self.keys.iter().map(|key| self.step.key_schema.field(*key).clone());
-        open::span_schema(keys.collect())
+        open::span_schema(self.keys.fields())
     }
-}
-
-fn bytes<'a>(key: Option<&'a Row<'_>>) -> &'a [u8] {
-    key.map_or(&[], AsRef::as_ref)
 }

@@ -46,7 +46,7 @@ pub(super) struct Chain {
     pub(super) meanings: Vec<Meaning>,
     /// The window that rows were put into, and the station that does it.
     pub(super) window: Option<(Window, usize)>,
-    /// The keys of its sessions.
+    /// The keys of its sessions or counted windows.
     pub(super) keys: Vec<Expr>,
     /// Something is computed from the bounds of the window before rows are aggregated.
     pub(super) uses_bounds: bool,

@@ -37,7 +37,7 @@ pub(super) enum Meaning {
     EventTime,
     WindowStart,
     WindowEnd,
-    /// The key of sessions with this number.
+    /// The key of sessions or counted windows with this number.
     SessionKey(usize),
     /// A time that is behind the event time of its row by at most so much.
     Behind {
@@ -343,7 +343,7 @@ impl Compiler<'_> {
         meanings.extend(aggregates.iter().map(|_| Meaning::Other));
         let mut calls = aggregate.aggr_expr.iter();
         chain.uses_bounds |= calls.any(|call| touches_bounds(call, input, &chain.meanings));
-        let placement = chain.place(&key_meanings)?;
+        let placement = chain.place(&groups, &key_meanings)?;
         chain.meanings = meanings;
         chain.aggregated = true;
         chain.judges_lateness = true;

@@ -77,6 +77,9 @@ impl Chain {
             (Some((at, step)), None) if ends == 1 => match &step.placement {
                 Placement::Aligned { .. } => Ok((at, AggregateStep::clone(step))),
                 Placement::Session { .. } => Err(refused("a session is not known before it has ended")),
+                Placement::Count { .. } => {
+                    Err(refused("a window of so many rows has no end before it is full"))
+                }
             },
             (None, _) => Err(refused("the query has no window, and gives each row at once")),
             _ => Err(refused("the query has several windows")),

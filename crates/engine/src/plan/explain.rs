@@ -215,6 +215,7 @@ fn bounds(bounds: Bounds) -> String {
     match bounds {
         Bounds::Slice { slice_us } => format!("each row into its {}", span(slice_us)),
         Bounds::Each(window) => format!("a row for each of its windows: {}", windows(window)),
+        Bounds::Alone { gap_us: 0 } => "each row at its own time".to_owned(),
         Bounds::Alone { gap_us } => format!("each row until {} behind it", span(gap_us)),
     }
 }
@@ -257,6 +258,7 @@ fn aggregation(step: &AggregateStep) -> String {
         }
         Placement::Aligned { window, .. } => windows(*window),
         Placement::Session { gap_us, .. } => format!("sessions with a gap of {}", span(*gap_us)),
+        Placement::Count { size, .. } => format!("windows of {size} rows"),
     };
     let state = match &step.early {
         Some(early) => format!("{state}; every {} what there is so far", span(early.every_us)),

@@ -128,6 +128,7 @@ fn aggregate(step: &AggregateStep, input: &Schema) -> Result<String> {
     let placement = match &step.placement {
         Placement::Aligned { window, shared, .. } => format!("{window:?} {shared}"),
         Placement::Session { gap_us, keys, .. } => format!("session {gap_us} {keys:?}"),
+        Placement::Count { size, keys } => format!("count {size} {keys:?}"),
     };
     let mut line = format!("aggregate {placement} {}", names(&step.key_schema));
     for group in &step.groups {

@@ -261,8 +261,9 @@ fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, PlanError> {
     let options = options();
     let analyzed = analyzer().execute_and_check(plan, &options, |_, _| {})?;
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(SimplifyExpressions::new())];
-    // HAVING must not become a WHERE beside SESSION, where it would change what a session is, nor hide the newest version.
-    if !analyzed.exists(|node| Ok(window::is_session(node) || versions::is_versioned(node)))? {
+    // HAVING must not become a WHERE beside SESSION or COUNT_WINDOW, where it would change what a window is, nor hide the
+    // newest version.
+    if !analyzed.exists(|node| Ok(window::depends_on_others(node) || versions::is_versioned(node)))? {
         rules.push(Arc::new(PushDownFilter::new()));
     }
     rules.push(Arc::new(ExtractEquijoinPredicate::new()));

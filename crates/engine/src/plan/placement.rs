@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr, UserDefinedLogicalNodeCore};
 
 use super::PlanError;
 use super::chain::Chain;
-use super::compile::{Meaning, Step};
+use super::compile::{Group, Meaning, Step};
 use super::window::{Aligned, WINDOW_END, WINDOW_START, Window, WindowNode, kept_columns};
 
 /// Adds `window_start` and `window_end` to rows.
@@ -27,7 +27,7 @@ pub(crate) enum Bounds {
     Slice { slice_us: i64 },
     /// A row for each window that holds it, the earliest first.
     Each(Aligned),
-    /// Those of the session that it would be alone.
+    /// Those of the session that it would be alone; without a gap, its own time.
     Alone { gap_us: i64 },
 }
 
@@ -44,6 +44,12 @@ pub(crate) enum Placement {
         gap_us: i64,
         bound: Bound,
         /// Which keys of the groups are the keys of the sessions.
+        keys: Vec<usize>,
+    },
+    Count {
+        /// Rows of a window.
+        size: i64,
+        /// Which keys of the groups are the keys of the windows.
         keys: Vec<usize>,
     },
 }
@@ -65,7 +71,8 @@ impl Bound {
 }
 
 impl Chain {
-    /// Rows of a session would be missing if they were left out behind it, and the next one begin too early.
+    /// Rows of a session would be missing if they were left out behind it, and the next one begin too early; windows of so many
+    /// rows would have less.
     pub(super) fn check_filter(&self) -> Result<(), PlanError> {
         if self.is_versioned {
             return Err(PlanError::new(
@@ -73,15 +80,16 @@ impl Chain {
             )
             .with_hint("write it behind ON or WHERE of the join"));
         }
-        match self.window {
-            Some((Window::Session { .. }, _)) if !self.aggregated => {
-                let error =
-                    "WHERE beside SESSION does not say whether rows that are left out keep a session alive";
-                Err(PlanError::new(error)
-                    .with_hint("leave them out before: FROM SESSION((SELECT * FROM stream WHERE …), ts, …)"))
-            }
-            _ => Ok(()),
-        }
+        let what = match self.window {
+            Some((Window::Session { .. }, _)) if !self.aggregated => "keep a session alive",
+            Some((Window::Count { .. }, _)) if !self.aggregated => "are counted",
+            _ => return Ok(()),
+        };
+        let function = self.window.map(|(window, _)| window.function()).unwrap_or_default();
+        Err(PlanError::new(format!(
+            "WHERE beside {function} does not say whether rows that are left out {what}"
+        ))
+        .with_hint(format!("leave them out before: FROM {function}((SELECT * FROM stream WHERE …), ts, …)")))
     }
 
     /// Adds the step of a window. What it gives to rows is settled by what follows.
@@ -109,9 +117,13 @@ impl Chain {
         let meanings = kept.iter().map(|column| self.meanings[*column]);
         self.meanings = meanings.chain([Meaning::WindowStart, Meaning::WindowEnd]).collect();
         self.keys = node.keys.clone();
+        if let Window::Count { .. } = node.window {
+            self.put_in_order(Arc::new(input.as_arrow().clone()));
+        }
         self.window = Some((node.window, self.stations.len()));
         let bounds = match node.window {
             Window::Session { gap_us } => Bounds::Alone { gap_us },
+            Window::Count { .. } => Bounds::Alone { gap_us: 0 },
             Window::Aligned(aligned) if aligned.slide_us == aligned.size_us => {
                 Bounds::Slice { slice_us: aligned.size_us }
             }
@@ -123,8 +135,9 @@ impl Chain {
         Ok(())
     }
 
-    /// How the aggregation behind finds the windows; `group_keys` are what its keys mean, without the window itself.
-    pub(super) fn place(&mut self, group_keys: &[Meaning]) -> Result<Placement, PlanError> {
+    /// How the aggregation behind finds the windows; `groups` are what it groups by, `group_keys` what its keys mean, without the
+    /// window itself.
+    pub(super) fn place(&mut self, groups: &[Group], group_keys: &[Meaning]) -> Result<Placement, PlanError> {
         let Some((window, step)) = self.window else { return Err(no_window()) };
         let find = |wanted| self.meanings.iter().position(|meaning| *meaning == wanted);
         let end = find(Meaning::WindowEnd).map(|column| Bound { column, is_start: false });
@@ -144,18 +157,33 @@ impl Chain {
                 Err(PlanError::new("the bounds of a session are known when it has ended, not in its rows")
                     .with_hint("compute with window_start and window_end in the SELECT list"))
             }
+            Window::Count { .. } if self.uses_bounds => {
+                Err(PlanError::new("the bounds of a window are known when it is full, not in its rows")
+                    .with_hint("compute with window_start and window_end in the SELECT list"))
+            }
             Window::Session { gap_us } => {
-                let place = |(number, key): (usize, &Expr)| {
-                    let found = group_keys.iter().position(|meaning| *meaning == Meaning::SessionKey(number));
-                    found.ok_or_else(|| {
-                        PlanError::new(format!("GROUP BY does not name `{key}`, the key of the sessions"))
-                            .with_hint("sessions of two keys are two, even if their bounds are the same")
-                    })
-                };
-                let keys = self.keys.iter().enumerate().map(place).collect::<Result<_, _>>()?;
-                Ok(Placement::Session { gap_us, bound, keys })
+                Ok(Placement::Session { gap_us, bound, keys: self.window_keys(group_keys, "sessions")? })
+            }
+            Window::Count { .. } if !groups.iter().any(|group| matches!(group, Group::WindowEnd)) => {
+                Err(PlanError::new("GROUP BY does not name window_end, and two windows of so many rows may begin at one time")
+                    .with_hint(format!("GROUP BY …, {WINDOW_START}, {WINDOW_END}")))
+            }
+            Window::Count { size } => {
+                Ok(Placement::Count { size, keys: self.window_keys(group_keys, "windows")? })
             }
         }
+    }
+
+    /// Which keys of the groups are the keys of the windows, all of which have to be there.
+    fn window_keys(&self, group_keys: &[Meaning], windows: &str) -> Result<Vec<usize>, PlanError> {
+        let place = |(number, key): (usize, &Expr)| {
+            let found = group_keys.iter().position(|meaning| *meaning == Meaning::SessionKey(number));
+            found.ok_or_else(|| {
+                PlanError::new(format!("GROUP BY does not name `{key}`, the key of the {windows}"))
+                    .with_hint(format!("{windows} of two keys are two, even if their bounds are the same"))
+            })
+        };
+        self.keys.iter().enumerate().map(place).collect()
     }
 
     /// Refuses what is not finished where rows leave the query.
@@ -168,13 +196,17 @@ impl Chain {
 
     /// Refuses windows that need an aggregation and have none.
     pub(super) fn check_session(&self) -> Result<(), PlanError> {
-        match self.window {
+        let message = match self.window {
             Some((Window::Session { .. }, _)) if !self.aggregated => {
-                Err(PlanError::new("which session a row belongs to is known when the session has ended")
-                    .with_hint(format!("aggregate it: GROUP BY {WINDOW_START}, {WINDOW_END}, …")))
+                "which session a row belongs to is known when the session has ended"
             }
-            _ => Ok(()),
-        }
+            Some((Window::Count { .. }, _)) if !self.aggregated => {
+                "which window a row belongs to is known when the window is full"
+            }
+            _ => return Ok(()),
+        };
+        Err(PlanError::new(message)
+            .with_hint(format!("aggregate it: GROUP BY {WINDOW_START}, {WINDOW_END}, …")))
     }
 }
 

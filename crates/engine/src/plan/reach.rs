@@ -39,6 +39,7 @@ fn reach_us(step: &Step) -> i64 {
         Step::Aggregate(step) => match &step.placement {
             Placement::Aligned { window, .. } => window.size_us,
             Placement::Session { gap_us, .. } => gap_us.saturating_add(UNBOUNDED_REACH_US),
+            Placement::Count { .. } => UNBOUNDED_REACH_US,
         },
         Step::Join(step) => join_reach_us(step),
         Step::Over(step) => over_reach_us(step),

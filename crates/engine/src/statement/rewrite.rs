@@ -15,7 +15,7 @@ use super::cursor::word_is;
 use super::interval::parse_length;
 
 /// Window functions whose arguments may be written as tables and descriptors.
-const WINDOW_FUNCTIONS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
+const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "SESSION", "COUNT_WINDOW"];
 
 /// What the length of WITHIN is called inside of a pattern: `@` and microseconds.
 pub(crate) const WITHIN_MARK: char = '@';

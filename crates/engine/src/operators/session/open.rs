@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use hashbrown::HashMap;
 
 use crate::RunError;
+use crate::operators::parts::Ended;
 
 /// One session.
 #[derive(Clone, Debug)]
@@ -34,14 +35,6 @@ pub(super) struct Open {
 pub(super) enum Step {
     Into(i64),
     Late { by_us: i64 },
-}
-
-/// A session that is complete.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub start: i64,
-    pub end: i64,
-    pub numbers: Vec<i64>,
 }
 
 impl Open {

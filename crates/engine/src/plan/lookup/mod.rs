@@ -114,11 +114,10 @@ impl Compiler<'_> {
         let left = join.left.schema();
         let width = left.fields().len();
         let keeps_alone = join.join_type == JoinType::Left;
-        if let (Some((Window::Session { .. }, _)), false, false) =
-            (chain.window, chain.aggregated, keeps_alone)
+        if let (Some((window, _)), false, false) = (chain.window, chain.aggregated, keeps_alone)
+            && window.depends_on_others()
         {
-            return Err(PlanError::new("JOIN beside SESSION does not say whether rows that find none keep a session alive")
-                .with_hint("LEFT JOIN; or leave them out before: FROM SESSION((SELECT … FROM stream JOIN table ON …), ts, …)"));
+            return Err(beside(window));
         }
         let equal = join.on.iter().map(|(of_left, of_right)| of_left.clone().eq(of_right.clone()));
         let written: Vec<Expr> = equal.chain(join.filter.clone()).collect();
@@ -182,4 +181,11 @@ fn moved(
         })
     })?;
     Ok(moved.data)
+}
+
+fn beside(window: Window) -> PlanError {
+    let function = window.function();
+    let what = if let Window::Session { .. } = window { "keep a session alive" } else { "are counted" };
+    PlanError::new(format!("JOIN beside {function} does not say whether rows that find none {what}"))
+        .with_hint(format!("LEFT JOIN; or leave them out before: FROM {function}((SELECT … FROM stream JOIN table ON …), ts, …)"))
 }

@@ -1,5 +1,5 @@
 //! Functions of time in FROM: `TUMBLE(stream, ts, size)`, `HOP(stream, ts, slide, size)`, `SESSION(stream, ts, gap, key …)`,
-//! and `INTERPOLATE` and `LOCF(stream, ts, step, gap, key …)`.
+//! `COUNT_WINDOW(stream, ts, rows, key …)`, and `INTERPOLATE` and `LOCF(stream, ts, step, gap, key …)`.
 
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ const WINDOWS_OF_A_ROW_MAX: i64 = 2_000;
 
 /// A window is put together from slices as long as the greatest common divisor of slide and size.
 const SLICES_OF_A_WINDOW_MAX: i64 = 10_000;
+/// Rows of a window: beyond that nobody waits for it.
+const ROWS_OF_A_WINDOW_MAX: i64 = 1_000_000;
 /// Rows between two others.
 const ROWS_OF_A_GAP_MAX: i64 = 10_000;
 /// 1,000 years, as for ALLOWED LATENESS.
@@ -36,6 +38,7 @@ enum Function {
     Tumble,
     Hop,
     Session,
+    Count,
     Resample(Fill),
 }
 
@@ -47,6 +50,7 @@ impl Function {
             "tumble" => Function::Tumble,
             "hop" => Function::Hop,
             "session" => Function::Session,
+            "count_window" => Function::Count,
             "interpolate" => Function::Resample(Fill::Linear),
             "locf" => Function::Resample(Fill::Last),
             _ => return None,
@@ -58,6 +62,7 @@ impl Function {
             Function::Tumble => "TUMBLE",
             Function::Hop => "HOP",
             Function::Session => "SESSION",
+            Function::Count => "COUNT_WINDOW",
             Function::Resample(Fill::Linear) => "INTERPOLATE",
             Function::Resample(Fill::Last) => "LOCF",
         }
@@ -65,7 +70,7 @@ impl Function {
 
     /// Whether keys may follow the arguments that have to be there.
     fn takes_keys(self) -> bool {
-        matches!(self, Function::Session | Function::Resample(_))
+        matches!(self, Function::Session | Function::Count | Function::Resample(_))
     }
 
     /// The arguments that have to be there, by the names of SQL:2016. What follows are keys.
@@ -74,6 +79,7 @@ impl Function {
             Function::Tumble => &["data", "timecol", "size"],
             Function::Hop => &["data", "timecol", "slide", "size"],
             Function::Session => &["data", "timecol", "gap"],
+            Function::Count => &["data", "timecol", "rows"],
             Function::Resample(_) => &["data", "timecol", "step", "gap"],
         }
     }
@@ -85,6 +91,7 @@ impl Function {
                 "HOP(stream, ts, INTERVAL '10' SECOND, INTERVAL '1' MINUTE): every 10 s the last minute"
             }
             Function::Session => "SESSION(stream, ts, INTERVAL '30' SECOND, device)",
+            Function::Count => "COUNT_WINDOW(stream, ts, 100, device): every hundred rows of a device",
             Function::Resample(Fill::Linear) => {
                 "INTERPOLATE(stream, ts, INTERVAL '1' MINUTE, INTERVAL '10' MINUTE, device): a row each minute between \
                  two of a device that are at most ten minutes apart"
@@ -129,16 +136,17 @@ impl RelationPlanner for WindowFunctions {
         if keys.contains(&ts) {
             return Err(function.usage("the time is no key").into());
         }
-        let mut micros = Vec::with_capacity(lengths.len());
+        let measure = if function == Function::Count { rows } else { length_us };
+        let mut sizes = Vec::with_capacity(lengths.len());
         for length in lengths {
-            micros.push(length_us(function, &context.sql_to_expr((*length).clone(), &DFSchema::empty())?)?);
+            sizes.push(measure(function, &context.sql_to_expr((*length).clone(), &DFSchema::empty())?)?);
         }
         let plan = match function {
             Function::Resample(fill) => {
-                resample::resampled(input, &ts, &keys, grid(function, &micros)?, fill)?
+                resample::resampled(input, &ts, &keys, grid(function, &sizes)?, fill)?
             }
             _ => {
-                let node = WindowNode::new(input, ts, keys, window(function, &micros)?)?;
+                let node = WindowNode::new(input, ts, keys, window(function, &sizes)?)?;
                 LogicalPlan::Extension(Extension { node: Arc::new(node) })
             }
         };
@@ -174,6 +182,7 @@ fn window(function: Function, lengths: &[i64]) -> Result<Window, PlanError> {
             "a row would be in {WINDOWS_OF_A_ROW_MAX} windows or more; the slide comes before the size"
         ))),
         (Function::Session, [gap_us]) => Ok(Window::Session { gap_us: *gap_us }),
+        (Function::Count, [size]) => Ok(Window::Count { size: *size }),
         _ => Err(function.usage("arguments are missing")),
     }
 }
@@ -253,6 +262,14 @@ fn table(parts: Vec<Ident>) -> TableFactor {
         json_path: None,
         sample: None,
         index_hints: vec![],
+    }
+}
+
+/// How many rows a window has.
+fn rows(function: Function, rows: &Expr) -> Result<i64, PlanError> {
+    match rows {
+        Expr::Literal(ScalarValue::Int64(Some(rows @ 1..=ROWS_OF_A_WINDOW_MAX)), _) => Ok(*rows),
+        _ => Err(function.usage(&format!("how many rows is a number from 1 to {ROWS_OF_A_WINDOW_MAX}"))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Table functions that put rows into windows: `TUMBLE`, `HOP` and `SESSION`.
+//! Table functions that put rows into windows: `TUMBLE`, `HOP`, `SESSION` and `COUNT_WINDOW`.
 //!
 //! In a plan each is a node that adds `window_start` and `window_end` to its input. On an endless stream the compiler
 //! turns it into operators, on history into projections with the same arithmetic, so that one text means the same on
@@ -8,7 +8,7 @@ mod function;
 mod node;
 
 pub(crate) use function::WindowFunctions;
-pub(crate) use node::{WINDOW_END, WINDOW_START, WindowNode, is_session, kept_columns, time_type};
+pub(crate) use node::{WINDOW_END, WINDOW_START, WindowNode, depends_on_others, kept_columns, time_type};
 
 /// How rows are put into windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +17,10 @@ pub(crate) enum Window {
     /// Rows of one key that are less than this apart, one after the other.
     Session {
         gap_us: i64,
+    },
+    /// So many rows of one key, in the order of time.
+    Count {
+        size: i64,
     },
 }
 
@@ -34,7 +38,13 @@ impl Window {
             Window::Aligned(aligned) if aligned.slide_us == aligned.size_us => "TUMBLE",
             Window::Aligned(_) => "HOP",
             Window::Session { .. } => "SESSION",
+            Window::Count { .. } => "COUNT_WINDOW",
         }
+    }
+
+    /// Whether the window of a row depends on what other rows there are.
+    pub fn depends_on_others(self) -> bool {
+        !matches!(self, Window::Aligned(_))
     }
 }
 

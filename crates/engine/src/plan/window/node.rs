@@ -20,7 +20,7 @@ pub(crate) const WINDOW_END: &str = "window_end";
 pub(crate) struct WindowNode {
     pub input: LogicalPlan,
     pub ts: Expr,
-    /// The columns by which sessions are told apart; none for other windows.
+    /// The columns by which sessions and counted windows are told apart; none for others.
     pub keys: Vec<Expr>,
     pub window: Window,
     schema: DFSchemaRef,
@@ -46,12 +46,12 @@ impl WindowNode {
     }
 }
 
-/// Whether this is the node of a SESSION. A session ends where rows are missing: no filter may go below it.
-pub(crate) fn is_session(plan: &LogicalPlan) -> bool {
+/// Whether this is the node of windows that would be others if rows were missing: no filter may go below it.
+pub(crate) fn depends_on_others(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Extension(extension) => {
             let node = extension.node.as_any().downcast_ref::<WindowNode>();
-            node.is_some_and(|node| matches!(node.window, Window::Session { .. }))
+            node.is_some_and(|node| node.window.depends_on_others())
         }
         _ => false,
     }

@@ -1,34 +1,43 @@
-//! Partial results of open sessions, each under the number of its session.
+//! Partial results of windows that are open, each under a number: of sessions, and of windows of so many rows.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use hashbrown::HashMap;
 
-use super::super::pane::{Inputs, Pane, state_schema};
-use super::super::slice::check_columns;
-use super::open::{Ended, Open};
+use super::pane::{Inputs, Pane, state_schema};
+use super::slice::check_columns;
+use super::{Chunk, given};
 use crate::RunError;
 use crate::plan::AggregateStep;
 
 /// Used rows are kept until they outnumber the others, and this many in any case.
 const SLACK_ROWS: usize = 4_096;
 
-/// The rows that come out of sessions.
-pub(super) struct Results {
-    /// For each row the index of its session, in order.
-    pub sessions: Vec<i64>,
-    pub keys: Vec<ArrayRef>,
-    /// A column for each aggregate.
-    pub values: Vec<ArrayRef>,
+/// A window that is complete.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub start: i64,
+    pub end: i64,
+    /// Those under which its rows were gathered.
+    pub numbers: Vec<i64>,
 }
 
-/// What the rows of open sessions have given so far.
+/// The rows that come out of windows.
+struct Results {
+    /// For each row the index of its window, in order.
+    windows: Vec<i64>,
+    keys: Vec<ArrayRef>,
+    /// A column for each aggregate.
+    values: Vec<ArrayRef>,
+}
+
+/// What the rows of open windows have given so far.
 pub(super) struct Parts {
     step: Arc<AggregateStep>,
-    /// The number of the session, then the keys of the step.
+    /// The number of the window, then the keys of the step.
     key_schema: SchemaRef,
     /// Takes rows in.
     hot: Option<Pane>,
@@ -53,7 +62,7 @@ impl Parts {
         }
     }
 
-    /// Takes rows of sessions with these numbers.
+    /// Takes rows of windows with these numbers.
     pub fn update(&mut self, mut inputs: Inputs, numbers: Vec<i64>) -> Result<(), RunError> {
         inputs.keys.insert(0, Arc::new(Int64Array::from(numbers)));
         let hot = match &mut self.hot {
@@ -63,12 +72,21 @@ impl Parts {
         hot.update(&inputs)
     }
 
-    /// Takes out the results of sessions that have ended.
-    pub fn take(&mut self, ended: &[Ended]) -> Result<Results, RunError> {
+    /// Takes out the results of windows that are complete, in their order.
+    pub fn results(&mut self, ended: &[Ended]) -> Result<Chunk, RunError> {
+        let Results { windows, keys, values } = self.take(ended)?;
+        let bounds = |bound: fn(&Ended) -> i64| {
+            let bounds = windows.iter().map(|at| ended.get(*at as usize).map_or(0, bound));
+            TimestampMicrosecondArray::from_iter_values(bounds)
+        };
+        given(&self.step, bounds(|ended| ended.start), bounds(|ended| ended.end), keys, values)
+    }
+
+    fn take(&mut self, ended: &[Ended]) -> Result<Results, RunError> {
         self.seal()?;
         let (mut places, mut indices) = (Vec::new(), Vec::new());
-        for (index, session) in ended.iter().enumerate() {
-            for number in &session.numbers {
+        for (index, window) in ended.iter().enumerate() {
+            for number in &window.numbers {
                 for (batch, row) in self.places.remove(number).unwrap_or_default() {
                     places.push((batch as usize, row as usize));
                     indices.push(index as i64);
@@ -84,8 +102,8 @@ impl Parts {
             self.compact(&HashMap::new())?;
         }
         let (mut keys, values, _) = pane.close()?;
-        let sessions = keys.remove(0).as_primitive::<Int64Type>().values().to_vec();
-        Ok(Results { sessions, keys, values })
+        let windows = keys.remove(0).as_primitive::<Int64Type>().values().to_vec();
+        Ok(Results { windows, keys, values })
     }
 
     /// Rows of the sealed batches, under other numbers.
@@ -120,7 +138,7 @@ impl Parts {
         self.sealed.push(batch);
     }
 
-    /// Everything that is not used as one batch with a row for each session and key; `joined` tells numbers that have
+    /// Everything that is not used as one batch with a row for each window and key; `joined` tells numbers that have
     /// become others.
     fn compact(&mut self, joined: &HashMap<i64, i64>) -> Result<(), RunError> {
         let mut order: Vec<(i64, (u32, u32))> = Vec::with_capacity(self.placed_rows);
@@ -141,10 +159,11 @@ impl Parts {
         Ok(())
     }
 
-    /// Everything as one batch, in which each open session has one number; stays here.
-    pub fn as_one(&mut self, open: &mut Open) -> Result<RecordBatch, RunError> {
+    /// Everything as one batch, in which each open window has one number; stays here. `joined` tells numbers that have
+    /// become others.
+    pub fn as_one(&mut self, joined: &HashMap<i64, i64>) -> Result<RecordBatch, RunError> {
         self.seal()?;
-        self.compact(&open.join_numbers())?;
+        self.compact(joined)?;
         self.sealed.first().cloned().ok_or(RunError::State { what: "partial results are missing" })
     }
 
@@ -165,7 +184,7 @@ impl Parts {
     }
 }
 
-/// Keys with the number of a session in front.
+/// Keys with the number of a window in front.
 fn with_number(keys: &Schema) -> SchemaRef {
     let mut fields = vec![Field::new("session", DataType::Int64, false)];
     fields.extend(keys.fields().iter().map(|field| field.as_ref().clone()));
