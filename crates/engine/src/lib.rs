@@ -42,7 +42,7 @@ pub use hub::{
     Tap, UsedFunction,
 };
 pub use pipeline::{Broken, Emitted, Pipeline};
-pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_functions};
+pub use plan::{Catalog, LookupTable, Plan, PlanError, StreamTable, with_functions, write_out_changes};
 pub use probe::SeenStep;
 pub use threads::{Interrupted, Task, Threads};
 

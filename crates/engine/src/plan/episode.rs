@@ -103,7 +103,7 @@ fn select_of(query: &mut Query) -> Option<&mut SqlSelect> {
     }
 }
 
-fn looks_back(expr: &ast::Expr) -> bool {
+pub(super) fn looks_back(expr: &ast::Expr) -> bool {
     let found = visit_expressions(expr, |part| match part {
         ast::Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),

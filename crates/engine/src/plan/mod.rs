@@ -21,6 +21,7 @@ mod interest;
 mod join;
 mod late;
 mod lookup;
+mod on_change;
 mod output;
 mod over;
 pub(crate) mod pattern;
@@ -57,6 +58,7 @@ pub use catalog::{Catalog, LookupTable, StreamTable, with_functions};
 pub use error::PlanError;
 pub(crate) use explain::Edge;
 pub use explain::ExplainedStep;
+pub use on_change::write_out_changes;
 
 pub(crate) use catalog::{Provider, session, stream_name};
 pub(crate) use chain::{Port, Scan, Station};
@@ -161,6 +163,7 @@ impl Plan {
 pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     crate::depth::check(&select.text)?;
     let mut syntax = parse(select)?;
+    let compares_rows = write_out_changes(&mut syntax)?;
     if let Some(end) = &select.firing.resolve_when {
         episode::put_beside(&mut syntax, end)?;
     }
@@ -169,7 +172,8 @@ pub fn plan(select: &Select, catalog: &Catalog) -> Result<Plan, PlanError> {
     check_calls(&syntax)?;
     check_expansion(&syntax)?;
     let provider = catalog::Provider::new(catalog);
-    let mut raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax)?;
+    let raw = SqlToRel::new_with_options(&provider, parser_options()).sql_statement_to_plan(syntax);
+    let mut raw = raw.map_err(if compares_rows { on_change::explained } else { PlanError::from })?;
     if select.firing.resolve_when.is_some() {
         raw = episode::with_fires(raw)?;
     }

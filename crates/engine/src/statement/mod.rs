@@ -24,7 +24,7 @@ pub use function::{CreateFunction, FunctionBody, Parameter};
 pub use likeness::is_same;
 pub use table::{CreateTable, RowFormat, RowSource};
 
-pub(crate) use rewrite::WITHIN_MARK;
+pub(crate) use rewrite::{CHANGE_MARK, WITHIN_MARK};
 
 use cursor::Cursor;
 

@@ -4,6 +4,8 @@
 //! by blanking out the words that are too many; no character moves, so errors keep their line and column. `PARTITION BY`
 //! and `FOR SYSTEM_TIME AS OF` become named arguments.
 //!
+//! `DISTINCT ON CHANGE (state)` becomes a `DISTINCT ON` whose list begins with a name that no column has, `("@", state)`.
+//!
 //! `PATTERN (a b) WITHIN INTERVAL '10' SECOND` in MATCH_RECOGNIZE is not known to the parser. The length of time becomes the last
 //! word of the pattern, a quoted name that no variable has: `PATTERN (a b "@10000000")`.
 
@@ -16,6 +18,9 @@ use super::interval::parse_length;
 
 /// Window functions whose arguments may be written as tables and descriptors.
 const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "SESSION", "COUNT_WINDOW"];
+
+/// What the list of a DISTINCT ON begins with in place of CHANGE.
+pub(crate) const CHANGE_MARK: &str = "@";
 
 /// What the length of WITHIN is called inside of a pattern: `@` and microseconds.
 pub(crate) const WITHIN_MARK: char = '@';
@@ -39,6 +44,7 @@ pub(super) fn to_own_spelling(tokens: &[TokenWithSpan]) -> Vec<Replacement> {
     let mut removed = Vec::new();
     for at in 0..tokens.len() {
         removed.extend(version(tokens, at));
+        removed.extend(change(tokens, at));
         let is_function = WINDOW_FUNCTIONS.iter().any(|name| word(tokens, at, name));
         if is_function
             && is(tokens, at + 1, &Token::LParen)
@@ -75,6 +81,15 @@ fn version(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
     let last = call.unwrap_or(last);
     let by = if is_time { "(as_of => ts)" } else { "(as_of => other)" };
     (is_it && last < tokens.len()).then_some(Replacement { first: at, last, by: Cow::Borrowed(by) })
+}
+
+/// `CHANGE (` behind DISTINCT ON → `("@",`, and `CHANGE` without a list → `("@")`.
+fn change(tokens: &[TokenWithSpan], at: usize) -> Option<Replacement> {
+    const WORDS: [&str; 3] = ["DISTINCT", "ON", "CHANGE"];
+    let is_it = (at..).zip(WORDS).all(|(at, wanted)| word(tokens, at, wanted));
+    let first = at + WORDS.len() - 1;
+    let (last, end) = if is(tokens, first + 1, &Token::LParen) { (first + 1, ',') } else { (first, ')') };
+    is_it.then(|| Replacement { first, last, by: Cow::Owned(format!("(\"{CHANGE_MARK}\"{end}")) })
 }
 
 /// `TABLE(` before the function and the `)` behind it.

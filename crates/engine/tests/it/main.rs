@@ -6,6 +6,7 @@ mod aggregates;
 mod alerts;
 mod broken;
 mod case;
+mod changes;
 mod counted;
 mod dice;
 mod early;
