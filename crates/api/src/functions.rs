@@ -1,4 +1,4 @@
-//! Functions that people write: what they compute, and which pipelines go by which of their definitions.
+//! Functions that people write or bring: what they compute, and which pipelines go by which of their definitions.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use springhouse_model::Timestamp;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
-use crate::extract::{At, JsonBody};
+use crate::extract::{At, JsonBody, RawBody};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::statements::{self, engine_problem};
@@ -24,6 +24,10 @@ pub(crate) struct FunctionView {
     /// Counts the definitions that it has had.
     version: u32,
     sql: String,
+    /// sql or wasm
+    language: &'static str,
+    /// The SHA-256 of the WebAssembly component that it is made of, in hexadecimal digits; null for SQL.
+    component: Option<String>,
     /// How it is called; null when it cannot be.
     #[schema(example = "fahrenheit(celsius DOUBLE) RETURNS DOUBLE")]
     signature: Option<String>,
@@ -89,6 +93,8 @@ impl From<FunctionStatus> for FunctionView {
             name: status.name,
             version: status.version,
             sql: status.sql,
+            language: if status.component.is_some() { "wasm" } else { "sql" },
+            component: status.component.map(|digest| digest.to_string()),
             signature: status.signature,
             parameters: parameters.map(|of| ParameterView { name: of.name, ty: type_word(of.ty) }).collect(),
             returns: status.returns.map(type_word),
@@ -164,6 +170,24 @@ pub(crate) async fn create(
     };
     statements::execute(&app, &caller, &statement).await?;
     Ok((StatusCode::CREATED, Json(find(&app, &caller, &name).await?)).into_response())
+}
+
+/// Makes functions of all that a WebAssembly component exports, each in the place of the one of its name. Pipelines that exist go on by
+/// the component that they were created with. The body is the component.
+#[utoipa::path(post, path = "/api/v1/components", tag = "functions",
+    request_body(content((Vec<u8> = "application/wasm"))),
+    responses((status = 201, body = [FunctionView])))]
+pub(crate) async fn bring(
+    State(app): State<App>,
+    caller: Caller,
+    RawBody(bytes): RawBody,
+) -> Result<Response, Problem> {
+    let by = Some(caller.name.as_ref());
+    let names = app.engine.add_component(caller.tenant(), by, bytes).await.map_err(engine_problem)?;
+    let functions = app.engine.function_status(caller.tenant()).await.map_err(engine_problem)?;
+    let is_one = |function: &FunctionStatus| names.iter().any(|name| name.as_str() == function.name);
+    let views: Vec<FunctionView> = functions.into_iter().filter(is_one).map(FunctionView::from).collect();
+    Ok((StatusCode::CREATED, Json(views)).into_response())
 }
 
 /// Drops a function that nothing calls.

@@ -50,7 +50,7 @@ use crate::{
         pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status, tap::look,
         versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
         tables::list, tables::show, tables::delete, tables::load, tables::refresh,
-        functions::list, functions::create, functions::show, functions::delete,
+        functions::list, functions::create, functions::show, functions::delete, functions::bring,
         alerts::list, alerts::acknowledge,
     ),
     components(schemas(problem::ProblemBody, tail::TailFrame)),

@@ -45,6 +45,8 @@ const ADMIN: Need = Need::Scope(Scope::Admin);
 
 /// Rows of a table come in one request. What a table may have is the engine's to judge.
 const TABLE_BYTES_MAX: usize = 64 << 20;
+/// So does a component, of which the engine says how large it may be.
+const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
 /// All routes. Reading needs `read`, changing streams, pipelines and the quarantine `write`, deciding who may take
 /// part `admin`.
@@ -118,6 +120,7 @@ pub fn table() -> Vec<Route> {
         get("/api/v1/functions", READ, on(MethodFilter::GET, functions::list)),
         post("/api/v1/functions", WRITE, on(MethodFilter::POST, functions::create)),
         get("/api/v1/functions/{name}", READ, on(MethodFilter::GET, functions::show)),
+        post("/api/v1/components", WRITE, on(MethodFilter::POST, functions::bring).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))),
         delete("/api/v1/functions/{name}", WRITE, on(MethodFilter::DELETE, functions::delete)),
 
         get("/api/v1/alerts", READ, on(MethodFilter::GET, alerts::list)),

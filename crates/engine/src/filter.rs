@@ -95,7 +95,8 @@ fn parse(text: &str, columns: &DFSchema, functions: &FunctionSet) -> Result<Expr
         .with_hint("join conditions with AND or OR"));
     }
     functions.expand(&mut syntax)?;
-    let catalog = Catalog::default();
+    let mut catalog = Catalog::default();
+    catalog.put_functions(functions.clone());
     let provider = plan::Provider::new(&catalog);
     let planner = SqlToRel::new_with_options(&provider, plan::parser_options());
     Ok(planner.sql_to_expr(syntax, columns, &mut PlannerContext::new())?)

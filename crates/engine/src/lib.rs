@@ -34,7 +34,7 @@ pub use bounded::{BoundFunctions, Deadline, TimeOver};
 pub use depth::nesting;
 pub use error::RunError;
 pub use expansion::check_expansion;
-pub use functions::{Function, FunctionSet, type_name, type_planner};
+pub use functions::{Brought, Function, FunctionSet, type_name, type_planner};
 pub use hub::{
     BacktestOf, BacktestPlan, Change, ChangeKind, Engine, EngineError, FunctionStatus, FunctionUser,
     Functions, History, Options, Outcome, PipelineStatus, Preview, PreviewWish, Proposal, ProposedDrop,

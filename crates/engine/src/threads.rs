@@ -62,6 +62,13 @@ impl Threads {
         Ok(Task(self.handle()?.spawn(work)))
     }
 
+    /// Begins what blocks on threads beside these. Nobody waits for it.
+    pub fn begin_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        if let Ok(handle) = self.handle() {
+            drop(handle.spawn_blocking(work));
+        }
+    }
+
     /// Runs what blocks on threads beside these.
     pub async fn spawn_blocking<T: Send + 'static>(
         &self,

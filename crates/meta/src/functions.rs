@@ -38,11 +38,28 @@ pub struct FunctionDefinition {
     pub sql: String,
 }
 
+/// What functions are made of, brought by somebody.
+#[derive(Clone)]
+pub struct NewComponent {
+    pub tenant: TenantId,
+    /// Of the bytes, in hexadecimal digits. Definitions name the component by it.
+    pub sha256: String,
+    pub bytes: Vec<u8>,
+}
+
 #[async_trait]
 pub trait Functions: Send + Sync {
     /// The functions of a tenant, or with `None` of all, by name.
     async fn functions(&self, tenant: Option<&TenantId>) -> Result<Vec<FunctionEntry>>;
     /// Creates the function or gives the one of this name another definition, which is another version.
     async fn put_function(&self, function: NewFunction) -> Result<FunctionEntry>;
+    /// The same for several of one tenant, together with the component that they name: all or none.
+    async fn put_component(
+        &self,
+        component: NewComponent,
+        functions: Vec<NewFunction>,
+    ) -> Result<Vec<FunctionEntry>>;
+    /// The bytes of a component, as long as a function or a version of a pipeline names it.
+    async fn component(&self, tenant: &TenantId, sha256: &str) -> Result<Option<Vec<u8>>>;
     async fn drop_function(&self, tenant: &TenantId, name: &str) -> Result<bool>;
 }

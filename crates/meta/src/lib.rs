@@ -35,7 +35,7 @@ pub use consumers::Consumers;
 pub use devices::{Device, Devices, NewDevice, Seen};
 pub use error::MetaError;
 pub use files::{AddedFiles, LakeFile, LakeFiles};
-pub use functions::{FunctionDefinition, FunctionEntry, Functions, NewFunction};
+pub use functions::{FunctionDefinition, FunctionEntry, Functions, NewComponent, NewFunction};
 pub use persons::{Link, LinkPurpose, NewPerson, Person, Persons};
 pub use pipelines::{NewPipeline, PipelineEntry, PipelineKind, PipelineState, PipelineVersion, Pipelines};
 pub use quarantine::{

@@ -89,6 +89,13 @@ impl Client {
         json_of(answer, "PUT", path)
     }
 
+    /// Posts a body that is not JSON; the answer is.
+    pub fn post_bytes(&self, path: &str, body: Vec<u8>, content_type: &str) -> anyhow::Result<Value> {
+        let answer =
+            self.send_bytes("POST", &format!("/api/v1{path}"), body, content_type, "application/json")?;
+        json_of(answer, "POST", path)
+    }
+
     /// The body of an answer in another form than JSON, to be read piece by piece.
     pub fn post_for(&self, path: &str, body: &Value, accept: &str) -> anyhow::Result<impl Read + use<>> {
         let answer = self.send("POST", &format!("/api/v1{path}"), Some(body), accept)?;

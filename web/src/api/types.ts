@@ -116,6 +116,9 @@ export interface SqlFunction {
   name: string;
   version: number;
   sql: string;
+  language: "sql" | "wasm";
+  /** The SHA-256 of the component that it is made of. */
+  component: string | null;
   /** How it is called; null when it cannot be. */
   signature: string | null;
   called_by: string[];

@@ -14,7 +14,7 @@ import { behind } from "./function-text";
 
 const EXAMPLE = "CREATE FUNCTION fahrenheit(celsius DOUBLE) RETURNS DOUBLE RETURN celsius * 1.8 + 32";
 
-/** Functions that people have written, and who goes by which of their definitions. */
+/** Functions that people have written or brought, and who goes by which of their definitions. */
 export function Functions() {
   const functions = useQuery(queries.functions);
   const now = useNow(1000);
@@ -72,7 +72,16 @@ function State({ fn }: { fn: SqlFunction }) {
       </span>
     );
   }
-  return <Badge tone="ok">{`version ${fn.version}`}</Badge>;
+  return (
+    <span className="flex flex-wrap gap-1">
+      <Badge tone="ok">{`version ${fn.version}`}</Badge>
+      {fn.component !== null && (
+        <span title={`WebAssembly component, SHA-256 ${fn.component}`}>
+          <Badge tone="mute">{fn.language}</Badge>
+        </span>
+      )}
+    </span>
+  );
 }
 
 /** Pipelines as links, with the version by which one goes when it is not the present one; then functions. */

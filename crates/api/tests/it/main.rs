@@ -5,6 +5,7 @@
 mod access;
 mod backtest;
 mod client;
+mod components;
 mod delivery;
 mod door;
 mod functions;

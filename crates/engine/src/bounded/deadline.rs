@@ -65,7 +65,7 @@ impl Deadline {
 }
 
 /// The deadline in the options, if there is one.
-pub(super) fn check(options: &ConfigOptions) -> Result<()> {
+pub(crate) fn check(options: &ConfigOptions) -> Result<()> {
     options.extensions.get::<Deadline>().map_or(Ok(()), |deadline| Ok(deadline.check()?))
 }
 

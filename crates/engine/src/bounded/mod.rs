@@ -18,6 +18,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
+pub(crate) use deadline::check as check_deadline;
 pub use deadline::{Deadline, TimeOver};
 
 /// What all calls of a statement together may give for one batch beyond what their largest arguments have.

@@ -43,6 +43,8 @@ pub struct RunOptions {
     pub quarantine: Option<PathBuf>,
     /// How many threads decode lines; as many as there are cores if it does not say.
     pub threads: Option<NonZero<usize>>,
+    /// Files of components, all of whose exports may be called.
+    pub functions: Vec<PathBuf>,
     /// The delay of the watermark of streams that are not declared, in microseconds.
     pub watermark_delay_us: Option<i64>,
 }

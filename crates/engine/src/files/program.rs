@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -17,7 +17,7 @@ use super::quarantine::Quarantine;
 use super::stations::{Into, Query, Station, open_targets, stations};
 use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
 use crate::statement::{self, Select, Statement};
-use crate::{Broken, Catalog, Emitted, FunctionSet, PlanError, StreamTable, declared_schema};
+use crate::{Broken, Brought, Catalog, Emitted, FunctionSet, PlanError, StreamTable, declared_schema};
 
 /// Lines that are looked at to find the schema of a stream that is not declared.
 const SAMPLE_LINES: usize = 1_000;
@@ -86,7 +86,7 @@ impl Program {
         let statements = Statements::read(&options.sql)?;
         let inputs = inputs(options)?;
         let mut catalog = Catalog::default();
-        catalog.put_functions(FunctionSet::declared(&statements.functions)?);
+        catalog.put_functions(functions(&statements.functions, &options.functions)?);
         let (inputs, tables) = tables::load(&statements.tables, inputs, &options.base)?;
         for (table, _) in &tables {
             catalog.insert_table(table.clone());
@@ -262,6 +262,19 @@ impl Program {
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Those of the statements, and those of components.
+fn functions(written: &[statement::CreateFunction], files: &[PathBuf]) -> Result<FunctionSet, RunFailure> {
+    let mut brought = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(file).map_err(io("read", file))?;
+        brought.push(Brought::read(&bytes).map_err(|error| PlanError {
+            message: format!("`{}`: {}", file.display(), error.message),
+            ..error
+        })?);
+    }
+    Ok(FunctionSet::declared(written, brought)?)
 }
 
 fn inputs(options: &RunOptions) -> Result<Vec<(StreamName, Source)>, RunFailure> {

@@ -13,11 +13,13 @@ use datafusion::logical_expr::{Expr as LogicalExpr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
+    Expr, Function as Call, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use springhouse_schema::arrow_type;
 
+use super::FunctionSet;
 use super::expand::place_of;
 use super::names;
 use super::size::Size;
@@ -28,15 +30,38 @@ use crate::{PlanError, depth};
 
 /// Reads the expression and refuses what could not be computed from one row of arguments.
 pub(super) fn read(function: &CreateFunction) -> Result<Expr, PlanError> {
-    let FunctionBody::Sql { text, at } = &function.body;
+    let (text, at) = match &function.body {
+        FunctionBody::Sql { text, at } => (text, *at),
+        FunctionBody::Component { .. } => return Ok(call_of(function)),
+    };
     depth::check(text)?;
-    let mut expr = plan::parse_expression(text, *at)?;
+    let mut expr = plan::parse_expression(text, at)?;
     if let ControlFlow::Break(error) = expr.visit(&mut Rules { function }) {
         return Err(error);
     }
     // A place in this text is none in the statements that call it.
     let _ = VisitMut::visit(&mut expr, &mut WithoutPlaces);
     Ok(expr)
+}
+
+/// A function of a component is the call of itself, with its parameters.
+fn call_of(function: &CreateFunction) -> Expr {
+    let argument = |name: &String| {
+        let name = Expr::Identifier(Ident::with_quote('"', name.as_str()));
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(name))
+    };
+    let args = function.parameters.iter().map(|parameter| argument(&parameter.name)).collect();
+    let args = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    Expr::Function(Call {
+        name: ObjectName::from(vec![Ident::with_quote('"', function.name.as_str())]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// The names of all functions that an expression calls.
@@ -51,13 +76,14 @@ pub(super) fn calls(expr: &Expr) -> BTreeSet<String> {
     found
 }
 
-/// Types an expression that calls only functions of the language, and refuses one whose value does not follow from the
+/// Types an expression that calls only functions of the language and of components, and refuses one whose value does not follow from the
 /// parameters, or is none of the type that it is to have.
-pub(super) fn check(expr: &Expr, function: &CreateFunction) -> Result<(), PlanError> {
+pub(super) fn check(expr: &Expr, function: &CreateFunction, known: &FunctionSet) -> Result<(), PlanError> {
     Size::of(expr).check(function.name.as_str())?;
     let fields = function.parameters.iter().map(|of| Field::new(&of.name, arrow_type(of.ty), true));
     let columns = DFSchema::try_from(ArrowSchema::new(fields.collect::<Vec<_>>()))?;
-    let catalog = Catalog::default();
+    let mut catalog = Catalog::default();
+    catalog.put_functions(known.clone());
     let provider = plan::Provider::new(&catalog);
     let planner = SqlToRel::new_with_options(&provider, plan::parser_options());
     let typed = planner.sql_to_expr(expr.clone(), &columns, &mut PlannerContext::new())?;

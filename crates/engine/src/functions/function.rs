@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{Expr, VisitMut, VisitorMut};
 use springhouse_meta::FunctionDefinition;
 use springhouse_model::ValueType;
 
+use super::Program;
 use super::size::Size;
 use super::types::{cast, type_name};
 use crate::statement::{CreateFunction, Parameter, is_same};
@@ -24,6 +27,15 @@ pub struct Function {
     /// The statement as written.
     pub sql: String,
     template: Template,
+    /// What the expression calls, when it is the call of what a component exports.
+    component: Option<Exported>,
+}
+
+/// The function of a component.
+#[derive(Clone, Debug)]
+pub(super) struct Exported {
+    pub program: Arc<Program>,
+    pub function: Arc<ScalarUDF>,
 }
 
 /// Whether two definitions say the same, whatever their numbers.
@@ -41,12 +53,13 @@ struct Template {
 }
 
 impl Function {
-    /// `expr` calls nothing that a person has written; it is of the parameters alone.
+    /// `expr` calls nothing that a person has written, but for what a component exports; it is of the parameters alone.
     pub(super) fn new(
         statement: &CreateFunction,
         version: u32,
         calls: BTreeSet<String>,
         expr: Expr,
+        component: Option<Exported>,
     ) -> Function {
         let parameters = statement.parameters.clone();
         let mut expr = cast(expr, statement.returns);
@@ -61,6 +74,7 @@ impl Function {
             calls,
             sql: statement.text.clone(),
             template: Template { expr, size, uses },
+            component,
         }
     }
 
@@ -69,6 +83,16 @@ impl Function {
         let parameter = |parameter: &Parameter| format!("{} {}", parameter.name, type_name(parameter.ty));
         let parameters: Vec<String> = self.parameters.iter().map(parameter).collect();
         format!("{}({}) RETURNS {}", self.name, parameters.join(", "), type_name(self.returns))
+    }
+
+    /// The component that it is made of, if it is no expression.
+    pub(super) fn component(&self) -> Option<&Arc<Program>> {
+        self.component.as_ref().map(|exported| &exported.program)
+    }
+
+    /// As the planner knows it, if it is no expression.
+    pub(super) fn exported(&self) -> Option<&Arc<ScalarUDF>> {
+        self.component.as_ref().map(|exported| &exported.function)
     }
 
     pub fn definition(&self) -> FunctionDefinition {

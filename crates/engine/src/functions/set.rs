@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::Expr;
 use springhouse_meta::FunctionDefinition;
+use springhouse_wasm::Digest;
 
-use super::{Function, body, check_name};
+use super::function::Exported;
+use super::{Brought, ComponentCall, Function, Programs, body, check_name};
 use crate::PlanError;
 use crate::statement::{self, CreateFunction, FunctionBody, Statement};
 
@@ -30,14 +33,15 @@ struct Waiting {
 
 impl FunctionSet {
     /// Reads definitions, in whatever order they call one another; those that cannot be are left out and told.
-    pub(crate) fn of(definitions: &[FunctionDefinition]) -> (FunctionSet, Vec<Refusal>) {
-        FunctionSet::with(definitions, &[])
+    pub(crate) fn of(definitions: &[FunctionDefinition], programs: &Programs) -> (FunctionSet, Vec<Refusal>) {
+        FunctionSet::with(definitions, &[], programs)
     }
 
     /// The same with others, each in the place of the one of its name.
     pub(crate) fn with(
         definitions: &[FunctionDefinition],
         others: &[CreateFunction],
+        programs: &Programs,
     ) -> (FunctionSet, Vec<Refusal>) {
         let of = |other: &CreateFunction| {
             definitions.iter().find(|definition| definition.name == other.name.as_str())
@@ -53,35 +57,44 @@ impl FunctionSet {
                 Err(error) => refused.push((definition.name.clone(), error)),
             }
         }
-        let (set, more) = FunctionSet::made(statements);
+        let (set, more) = FunctionSet::made(statements, programs);
         refused.extend(more);
         (set, refused)
     }
 
-    /// As [`FunctionSet::of`], of functions without a store, of which none may be refused.
-    pub fn declared(functions: &[CreateFunction]) -> Result<FunctionSet, PlanError> {
+    /// As [`FunctionSet::of`], of functions and components without a store, of which none may be refused.
+    pub fn declared(written: &[CreateFunction], brought: Vec<Brought>) -> Result<FunctionSet, PlanError> {
+        let (mut functions, mut programs) = (written.to_vec(), Programs::default());
+        for component in brought {
+            functions.extend(component.functions);
+            programs.insert(component.program);
+        }
         for (at, function) in functions.iter().enumerate() {
             check_name(function.name.as_str())?;
             if functions[..at].iter().any(|earlier| earlier.name == function.name) {
                 return Err(PlanError::new(format!("function `{}` is made twice", function.name)));
             }
         }
-        let (set, mut refused) =
-            FunctionSet::made(functions.iter().map(|function| (function.clone(), 1)).collect());
+        let statements = functions.iter().map(|function| (function.clone(), 1)).collect();
+        let (set, mut refused) = FunctionSet::made(statements, &programs);
         match refused.pop() {
             None => Ok(set),
             Some((_, error)) => Err(error),
         }
     }
 
-    fn made(statements: Vec<(CreateFunction, u32)>) -> (FunctionSet, Vec<Refusal>) {
+    fn made(statements: Vec<(CreateFunction, u32)>, programs: &Programs) -> (FunctionSet, Vec<Refusal>) {
         let names: BTreeSet<String> =
             statements.iter().map(|(statement, _)| statement.name.to_string()).collect();
         let (mut waiting, mut refused): (Vec<Waiting>, Vec<Refusal>) = Default::default();
         for (statement, version) in statements {
             match body::read(&statement) {
                 Ok(expr) => {
-                    let calls = body::calls(&expr).into_iter().filter(|name| names.contains(name)).collect();
+                    let calls = match statement.body {
+                        FunctionBody::Sql { .. } => body::calls(&expr),
+                        FunctionBody::Component { .. } => BTreeSet::new(),
+                    };
+                    let calls = calls.into_iter().filter(|name| names.contains(name)).collect();
                     waiting.push(Waiting { statement, version, expr, calls });
                 }
                 Err(error) => refused.push((statement.name.to_string(), error)),
@@ -93,7 +106,7 @@ impl FunctionSet {
             let ready: Vec<Waiting> =
                 waiting.extract_if(.., |one| one.calls.iter().all(|call| set.get(call).is_some())).collect();
             for one in ready {
-                match one.made(&set) {
+                match one.made(&set, programs) {
                     Ok(function) => set.insert(function),
                     Err(error) => refused.push((one.statement.name.to_string(), error)),
                 }
@@ -115,6 +128,18 @@ impl FunctionSet {
         self.functions.get(name)
     }
 
+    /// The function of a component, as the planner knows it.
+    pub fn exported(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.functions.get(name)?.exported().cloned()
+    }
+
+    /// The components that functions are made of.
+    pub(crate) fn programs(&self) -> Programs {
+        let mut programs = Programs::default();
+        programs.extend(self.iter().filter_map(|function| function.component().cloned()));
+        programs
+    }
+
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
     }
@@ -134,14 +159,23 @@ impl FunctionSet {
 }
 
 impl Waiting {
-    fn made(&self, set: &FunctionSet) -> Result<Function, PlanError> {
-        let mut expr = self.expr.clone();
-        let FunctionBody::Sql { at, .. } = &self.statement.body;
-        let here = |error: PlanError| PlanError { at: error.at.or(Some(*at)), ..error };
-        let used = set.expand(&mut expr).map_err(here)?;
-        body::check(&expr, &self.statement).map_err(here)?;
-        let calls = used.iter().map(|function| function.name.clone()).collect();
-        Ok(Function::new(&self.statement, self.version, calls, expr))
+    fn made(&self, set: &FunctionSet, programs: &Programs) -> Result<Function, PlanError> {
+        let (statement, version, mut expr) = (&self.statement, self.version, self.expr.clone());
+        match &statement.body {
+            FunctionBody::Sql { at, .. } => {
+                let here = |error: PlanError| PlanError { at: error.at.or(Some(*at)), ..error };
+                let used = set.expand(&mut expr).map_err(here)?;
+                body::check(&expr, statement, set).map_err(here)?;
+                let calls = used.iter().map(|function| function.name.clone()).collect();
+                Ok(Function::new(statement, version, calls, expr, None))
+            }
+            FunctionBody::Component { digest, export } => {
+                let program = programs.get(digest).ok_or_else(|| missing(digest))?;
+                let function = Arc::new(ComponentCall::function(statement, export, program));
+                let exported = Exported { program: Arc::clone(program), function };
+                Ok(Function::new(statement, version, BTreeSet::new(), expr, Some(exported)))
+            }
+        }
     }
 
     /// It waits for itself, for one that waits too, or for one that is refused.
@@ -162,6 +196,11 @@ impl Waiting {
         };
         (name.to_owned(), error)
     }
+}
+
+fn missing(digest: &Digest) -> PlanError {
+    PlanError::new(format!("there is no component with the SHA-256 {digest}"))
+        .with_hint("springhouse function add FILE.wasm brings one, with all that it exports")
 }
 
 fn read(sql: &str) -> Result<CreateFunction, PlanError> {

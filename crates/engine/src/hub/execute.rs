@@ -309,13 +309,22 @@ impl Shared {
         }
     }
 
+    /// The functions that stand beside a version of a pipeline.
+    pub(super) async fn kept_functions(
+        &self,
+        tenant: &TenantId,
+        definitions: &[FunctionDefinition],
+    ) -> Result<FunctionSet, EngineError> {
+        self.functions.kept(self.meta.as_ref(), tenant, definitions).await
+    }
+
     /// Plans the statement of a pipeline for the schema version with which it began, and by the definitions of functions
     /// that it was created with.
     pub(super) async fn planned(&self, entry: &PipelineEntry) -> Result<Arc<Plan>, EngineError> {
         let statement = statement::parse_one(&entry.sql).map_err(PlanError::from)?;
         let draft = Draft::of(&statement)?.ok_or_else(|| PlanError::new("the statement is no pipeline"))?;
         let mut catalog = self.catalog(&entry.tenant);
-        catalog.put_functions(kept_functions(&entry.functions)?);
+        catalog.put_functions(self.kept_functions(&entry.tenant, &entry.functions).await?);
         let plan = crate::plan::plan(&draft.select, &catalog)?;
         let folder = Folder::new(&self.options.data_dir, entry.id);
         let version = entry.version;
@@ -338,17 +347,6 @@ impl Shared {
         match is_other {
             true => Ok(Arc::new(crate::plan::plan(&draft.select, &catalog)?)),
             false => Ok(Arc::new(plan)),
-        }
-    }
-}
-
-/// The functions that stand beside a version of a pipeline.
-pub(super) fn kept_functions(definitions: &[FunctionDefinition]) -> Result<FunctionSet, PlanError> {
-    let (functions, refused) = FunctionSet::of(definitions);
-    match refused.into_iter().next() {
-        None => Ok(functions),
-        Some((name, error)) => {
-            Err(PlanError { message: format!("function `{name}`: {}", error.message), ..error })
         }
     }
 }

@@ -161,6 +161,13 @@ impl Engine {
             engine.shared.adopt(entry).await;
         }
         engine.shared.scans.begin();
+        // Before the first row asks for it.
+        for program in engine.shared.functions.shared_programs() {
+            engine.shared.threads.begin_blocking(move || {
+                // Why it cannot be is told to whoever calls it.
+                let _ = program.sandbox();
+            });
+        }
         let keep = Shared::keep_tables(Arc::downgrade(&engine.shared), engine.shared.tables.clone());
         *engine.shared.timer.lock() = Some(engine.shared.threads.start(keep)?);
         Ok(engine)

@@ -13,10 +13,10 @@ use springhouse_model::{StreamKey, StreamName, TenantId};
 use super::change::{Change, ChangeKind, StateChange};
 use super::create::first_change;
 use super::draft::{Draft, kind_name};
-use super::functions::refusal;
+use super::functions::{component_of, refusal};
 use super::targets::{Target, target_streams};
 use super::{Engine, EngineError, Shared};
-use crate::functions::check_name;
+use crate::functions::{Programs, check_name};
 use crate::statement::{self, CreateFunction, CreateStream, CreateTable, Position, Statement, is_same};
 use crate::tables::Definition;
 use crate::{Catalog, LookupTable, Plan, PlanError, StreamTable, declared_schema, late_stream, target};
@@ -108,7 +108,9 @@ impl Shared {
             proposal: Proposal::default(),
         };
         let (mut waiting, functions) = work.read(statements);
-        work.functions(&functions);
+        let components = functions.iter().filter_map(|one| component_of(&one.function)).collect();
+        let programs = self.functions.programs(self.meta.as_ref(), tenant, components).await?;
+        work.functions(&functions, &programs);
         let mut kept: HashSet<String> = HashSet::new();
         for one in &waiting {
             kept.insert(one.draft.name.to_string());
@@ -197,10 +199,10 @@ impl Work<'_> {
     }
 
     /// What pipelines and alerts will call, each function before those that call it.
-    fn functions(&mut self, written: &[WrittenFunction]) {
+    fn functions(&mut self, written: &[WrittenFunction], programs: &Programs) {
         let statements: Vec<CreateFunction> = written.iter().map(|one| one.function.clone()).collect();
         let present = self.shared.functions.set(self.tenant);
-        let (set, refused) = self.shared.functions.with(self.tenant, &statements);
+        let (set, refused) = self.shared.functions.with(self.tenant, &statements, programs);
         for (name, error) in refused {
             let is_meant = |one: &&WrittenFunction| {
                 let own = one.function.name.as_str();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use springhouse_model::{StreamName, TenantId};
 
 use super::draft::{Draft, kind_name};
-use super::execute::kept_functions;
 use super::{EngineError, Outcome, Shared};
 use crate::PlanError;
 use crate::statement;
@@ -57,7 +56,7 @@ impl Shared {
         let statement = statement::parse_one(&found.sql).map_err(PlanError::from)?;
         let draft = Draft::of(&statement)?.ok_or_else(|| PlanError::new("the statement is no pipeline"))?;
         // An older version means what it meant.
-        let functions = Some(kept_functions(&found.functions)?);
+        let functions = Some(self.kept_functions(tenant, &found.functions).await?);
         Ok(Draft { or_replace: true, if_not_exists: false, functions, ..draft })
     }
 }

@@ -170,7 +170,8 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        session().scalar_functions().get(name).cloned()
+        let brought = self.catalog.functions.exported(name);
+        brought.or_else(|| session().scalar_functions().get(name).cloned())
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

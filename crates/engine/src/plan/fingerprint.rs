@@ -11,8 +11,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::compile::{AggregateCall, AggregateStep, Group, Step};
 use super::episode::EpisodeStep;
@@ -24,6 +24,7 @@ use super::pattern::{Condition, PatternStep};
 use super::placement::{Bound, Placement};
 use super::signal::SignalStep;
 use super::{Plan, Port, Station};
+use crate::functions::ComponentCall;
 use crate::operators::Side;
 
 /// A station with state.
@@ -269,11 +270,18 @@ fn all_written(exprs: &[Arc<dyn PhysicalExpr>], input: &Schema) -> Result<String
     Ok(texts?.join("; "))
 }
 
-/// An expression with the names of its columns and the type of each of its parts: `5` may be a whole number or not.
+/// An expression with the names of its columns and the type of each of its parts: `5` may be a whole number or not. The same name
+/// may come to run another component, which is told beside it.
 fn written(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> Result<String> {
     let mut types: Vec<DataType> = Vec::new();
+    let mut brought = String::new();
     expr.apply(|part| {
         types.push(part.data_type(input)?);
+        if let Some(call) = part.downcast_ref::<ScalarFunctionExpr>()
+            && let Some((digest, export)) = ComponentCall::identity(call.fun())
+        {
+            let _ = write!(brought, " by {digest} {export:?}");
+        }
         Ok(TreeNodeRecursion::Continue)
     })?;
     let without_places = Arc::clone(expr).transform(|part| {
@@ -283,5 +291,5 @@ fn written(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> Result<String> {
         })
     })?;
     let types = types.iter().map(DataType::to_string).collect::<Vec<_>>().join(" ");
-    Ok(format!("{} [{types}]", without_places.data))
+    Ok(format!("{} [{types}]{brought}", without_places.data))
 }

@@ -149,6 +149,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A text between single quotes.
+    pub(super) fn text(&mut self, expected: &str) -> Result<String, ParseError> {
+        match self.peek() {
+            Some(Token::SingleQuotedString(text)) => {
+                let text = text.clone();
+                self.next += 1;
+                Ok(text)
+            }
+            _ => Err(self.expected(&format!("{expected}, between single quotes"), None)),
+        }
+    }
+
     /// A whole number from 1.
     pub(super) fn number(&mut self, expected: &str) -> Result<u32, ParseError> {
         let number = match self.peek() {

@@ -1,12 +1,14 @@
-//! `CREATE FUNCTION`: a name for an expression of some parameters.
+//! `CREATE FUNCTION`: a name for an expression of some parameters, or for what a component exports.
 //!
 //! ```text
-//! CREATE [OR REPLACE] FUNCTION [IF NOT EXISTS] fahrenheit (celsius DOUBLE [, …]) RETURNS DOUBLE [LANGUAGE sql] [IMMUTABLE]
-//!     { RETURN celsius * 1.8 + 32 | AS (celsius * 1.8 + 32) }
+//! CREATE [OR REPLACE] FUNCTION [IF NOT EXISTS] fahrenheit (celsius DOUBLE [, …]) RETURNS DOUBLE
+//!     { [LANGUAGE sql] [IMMUTABLE] { RETURN celsius * 1.8 + 32 | AS (celsius * 1.8 + 32) }
+//!     | LANGUAGE wasm [IMMUTABLE] AS 'SHA-256 of the component', 'export' }
 //! ```
-//! `RETURN` is the spelling of SQL:2016 (part 4, PSM) and PostgreSQL 14.
+//! `RETURN` is the spelling of SQL:2016 (part 4, PSM) and PostgreSQL 14, `AS 'object', 'symbol'` that of PostgreSQL for code that is not SQL.
 
 use springhouse_model::{StreamName, ValueType};
+use springhouse_wasm::{Digest, NotADigest};
 use sqlparser::tokenizer::Token;
 
 use super::Position;
@@ -44,6 +46,8 @@ pub struct Parameter {
 pub enum FunctionBody {
     /// An expression of the parameters, and where it begins in what the person wrote.
     Sql { text: String, at: Position },
+    /// A function that a component exports under this name.
+    Component { digest: Digest, export: String },
 }
 
 /// Reads what follows `CREATE FUNCTION`.
@@ -57,12 +61,17 @@ pub(super) fn function(
     let parameters = parameters(cursor)?;
     cursor.expect_word("RETURNS")?;
     let returns = column_type(cursor)?;
-    if cursor.take_word("LANGUAGE") && !cursor.take_word("SQL") {
-        return Err(cursor.expected("SQL", Some("an expression is the one language")));
-    }
+    let is_component = match cursor.take_word("LANGUAGE") {
+        true if cursor.take_word("WASM") => true,
+        true if !cursor.take_word("SQL") => {
+            let hint = "functions in other languages are WebAssembly: springhouse function add FILE.wasm";
+            return Err(cursor.expected("SQL or WASM", Some(hint)));
+        }
+        _ => false,
+    };
     // What a function gives depends on its arguments alone, so that this says nothing else.
     cursor.take_word("IMMUTABLE");
-    let body = body(cursor)?;
+    let body = if is_component { exported(cursor)? } else { body(cursor)? };
     let text = cursor.text_since(start);
     Ok(CreateFunction { name, or_replace, if_not_exists, parameters, returns, body, text })
 }
@@ -126,4 +135,16 @@ fn body(cursor: &mut Cursor<'_>) -> Result<FunctionBody, ParseError> {
     }
     let (text, at) = cursor.expression_until("an expression", |_| false)?;
     Ok(FunctionBody::Sql { text, at })
+}
+
+fn exported(cursor: &mut Cursor<'_>) -> Result<FunctionBody, ParseError> {
+    cursor.expect_word("AS")?;
+    let at = cursor.mark();
+    let digest = cursor.text("the SHA-256 of a component")?;
+    let digest = digest.parse().map_err(|error: NotADigest| {
+        cursor.error_at(at, "the SHA-256 of a component", format!("'{digest}'"), Some(error.to_string()))
+    })?;
+    cursor.expect_token(Token::Comma, "`,` and the name of the export")?;
+    let export = cursor.text("the name of the export")?;
+    Ok(FunctionBody::Component { digest, export })
 }

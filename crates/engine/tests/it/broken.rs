@@ -9,7 +9,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use proptest::prelude::*;
 use springhouse_engine::plan::{Plan, plan};
 use springhouse_engine::statement::{Select, Statement, parse_one};
-use springhouse_engine::{Broken, Catalog, PreviewWish, RunState};
+use springhouse_engine::{Broken, Catalog, FunctionSet, PreviewWish, RunState};
 use springhouse_meta::{QuarantineFilter, QuarantinedMessage};
 use springhouse_model::TenantId;
 
@@ -20,7 +20,7 @@ use crate::readings::{Reading, batch, cuts, homes, readings};
 
 /// Statements of every kind that divide by `n`. Where `{only}` stands, rows can be kept away whose `n` is zero; where `{n}`
 /// stands, it can be null instead.
-const STATEMENTS: &[&str] = &[
+pub const STATEMENTS: &[&str] = &[
     "SELECT device, ts, 100 / n AS x FROM homes {only}",
     "SELECT device, n FROM homes WHERE 100 / {n} > 20",
     "SELECT device, window_end, sum(100 / n) AS s, count(*) AS c
@@ -43,7 +43,7 @@ const PATTERN: &str = "SELECT device, x, c FROM homes MATCH_RECOGNIZE (PARTITION
     DEFINE up AS 100 / {n} > 10)";
 
 /// The statement as somebody writes it who does not think of zero, or as one who does.
-fn written(statement: &str, is_guarded: bool) -> String {
+pub fn written(statement: &str, is_guarded: bool) -> String {
     let only = if is_guarded { "WHERE n <> 0 OR n IS NULL" } else { "" };
     let mut sql = statement.replace("{only}", only);
     for name in ["n", "a.n", "b.n"] {
@@ -54,15 +54,15 @@ fn written(statement: &str, is_guarded: bool) -> String {
 }
 
 #[derive(Clone, Debug)]
-struct Setting {
-    statement: usize,
+pub struct Setting {
+    pub statement: usize,
     delay_ms: i64,
     readings: Vec<Reading>,
     cuts: Vec<usize>,
     restart_every: usize,
 }
 
-fn settings() -> impl Strategy<Value = Setting> {
+pub fn settings() -> impl Strategy<Value = Setting> {
     let delay = prop::sample::select(vec![0, 100, 1_000, 5_000]);
     (0..STATEMENTS.len(), delay, readings(100, -2..6), cuts(), 0..4_usize).prop_map(
         |(statement, delay_ms, readings, cuts, restart_every)| Setting {
@@ -75,27 +75,34 @@ fn settings() -> impl Strategy<Value = Setting> {
     )
 }
 
-fn planned(sql: &str, delay_ms: i64) -> Arc<Plan> {
+fn planned(sql: &str, delay_ms: i64, functions: FunctionSet) -> Arc<Plan> {
     let select = match parse_one(sql).unwrap() {
         Statement::CreateAlert(alert) => alert.select,
         Statement::Query(text) => Select::bare(text),
         _ => panic!("{sql}"),
     };
-    Arc::new(plan(&select, &Catalog::new([homes(delay_ms)])).unwrap())
+    let mut catalog = Catalog::new([homes(delay_ms)]);
+    catalog.put_functions(functions);
+    Arc::new(plan(&select, &catalog).unwrap())
 }
 
 /// What comes out.
-struct Out {
-    rows: Vec<String>,
+#[derive(Debug)]
+pub struct Out {
+    pub rows: Vec<String>,
     /// Late rows whose `n` is not zero.
-    late: Vec<String>,
+    pub late: Vec<String>,
     /// The times of those whose `n` is.
-    late_zeros: Vec<i64>,
-    broken: Vec<Broken>,
+    pub late_zeros: Vec<i64>,
+    pub broken: Vec<Broken>,
 }
 
 fn run(sql: &str, setting: &Setting) -> Out {
-    let plan = planned(sql, setting.delay_ms);
+    run_with(sql, setting, FunctionSet::default())
+}
+
+pub fn run_with(sql: &str, setting: &Setting, functions: FunctionSet) -> Out {
+    let plan = planned(sql, setting.delay_ms, functions);
     let (emitted, _) = driven(&plan, &batch(&setting.readings), &setting.cuts, setting.restart_every);
     let (mut good, mut late_zeros) = (Vec::new(), Vec::new());
     for batch in &emitted.late {
@@ -153,7 +160,7 @@ proptest! {
 fn a_window_whose_results_mostly_have_a_value_stops_nothing() {
     let sql = "SELECT n, window_end, sum(n) AS s FROM TUMBLE(homes, ts, INTERVAL '10' SECOND)
         GROUP BY n, window_end HAVING 100 / (sum(n) % 2) > 0";
-    let mut pipeline = planned(sql, 0).start();
+    let mut pipeline = planned(sql, 0, FunctionSet::default()).start();
     let of = |at_ms| move |n| Reading { at_ms, device: 0, n: Some(n) };
     let all: Vec<Reading> = (0..20_000).map(of(0)).collect();
     pipeline.push(0, &batch(&all)).unwrap();
@@ -163,7 +170,7 @@ fn a_window_whose_results_mostly_have_a_value_stops_nothing() {
 }
 
 /// What stands in quarantine, the oldest first.
-async fn quarantined(hub: &Hub) -> Vec<QuarantinedMessage> {
+pub async fn quarantined(hub: &Hub) -> Vec<QuarantinedMessage> {
     let list = hub.meta.quarantine_list(&TenantId::main(), &QuarantineFilter::default(), 100_000).await;
     let mut list = list.unwrap();
     list.reverse();

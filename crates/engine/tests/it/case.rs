@@ -91,7 +91,7 @@ impl Single {
         }
         let [(late_stream, select)] = <[_; 1]>::try_from(queries).ok()?;
         let mut catalog = Catalog::new(streams.iter().map(table));
-        catalog.put_functions(FunctionSet::declared(&functions).unwrap());
+        catalog.put_functions(FunctionSet::declared(&functions, Vec::new()).unwrap());
         for table in &tables {
             let definition = Definition::of(table);
             catalog.insert_table(LookupTable { name: table.name.clone(), id: 0, definition });

@@ -7,6 +7,7 @@ mod alerts;
 mod broken;
 mod case;
 mod changes;
+mod components;
 mod counted;
 mod dice;
 mod early;

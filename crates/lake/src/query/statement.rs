@@ -53,7 +53,7 @@ pub(super) fn planned(
     };
     let refused = |error: PlanError| LakeError::Query { message: error.to_string() };
     springhouse_engine::write_out_changes(statement.as_mut()).map_err(refused)?;
-    shared.catalog.functions(tenant).expand(statement.as_mut()).map_err(refused)?;
+    tables.functions().expand(statement.as_mut()).map_err(refused)?;
     springhouse_engine::check_expansion(&statement).map_err(refused)?;
     let plan = SqlToRel::new_with_options(&tables, options)
         .sql_statement_to_plan(*statement)

@@ -11,6 +11,7 @@ use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use springhouse_engine::FunctionSet;
 use springhouse_model::TenantId;
 
 use super::devices::Devices;
@@ -25,6 +26,8 @@ use crate::twin::{LastValues, Twin};
 pub(super) struct Tables<'a> {
     tables: HashMap<String, Arc<dyn TableProvider>>,
     session: &'a SessionState,
+    /// Those that the tenant has brought; calls of others that people write have been written out.
+    functions: FunctionSet,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
 }
 
@@ -54,7 +57,13 @@ impl<'a> Tables<'a> {
         tables.insert("devices".to_owned(), Arc::new(KeptTable(devices)));
         let values = LastValues::new(twin.clone(), tenant.clone());
         tables.insert("twin".to_owned(), Arc::new(KeptTable(values)));
-        Tables { tables, session, relation_planners: springhouse_engine::history::relation_planners() }
+        let functions = shared.catalog.functions(tenant);
+        let relation_planners = springhouse_engine::history::relation_planners();
+        Tables { tables, session, functions, relation_planners }
+    }
+
+    pub fn functions(&self) -> &FunctionSet {
+        &self.functions
     }
 }
 
@@ -85,7 +94,8 @@ impl ContextProvider for Tables<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.session.scalar_functions().get(name).cloned()
+        let brought = self.functions.exported(name);
+        brought.or_else(|| self.session.scalar_functions().get(name).cloned())
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -23,8 +23,9 @@ pub use progress::{
     quarantine_is_listed_marked_and_purged,
 };
 pub use things::{
-    devices_are_registered_once_and_seen_forward, functions_count_their_versions, ids_are_never_given_twice,
-    pipelines_keep_their_versions, schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
+    components_are_kept_while_a_definition_names_them, devices_are_registered_once_and_seen_forward,
+    functions_count_their_versions, ids_are_never_given_twice, pipelines_keep_their_versions,
+    schemas_grow_by_one_version, settings_are_kept, streams_are_created_once,
     tables_keep_their_versions_and_their_names_are_not_those_of_streams,
 };
 

@@ -7,7 +7,7 @@ use springhouse_schema::{Field, Schema};
 
 use super::{START, key, new_device, new_function, new_pipeline, new_stream, new_table, tenant};
 use crate::{
-    Approval, FunctionDefinition, Meta, MetaError, NewDevice, NewFunction, NewPipeline, Origin,
+    Approval, FunctionDefinition, Meta, MetaError, NewComponent, NewDevice, NewFunction, NewPipeline, Origin,
     PipelineState, Result, Seen, TableVersion,
 };
 
@@ -209,5 +209,47 @@ pub async fn functions_count_their_versions(meta: Arc<dyn Meta>, clock: Arc<Manu
     assert!(meta.drop_function(&main, "f").await?);
     assert!(!meta.drop_function(&main, "f").await?);
     assert_eq!(meta.functions(Some(&other)).await?, [of_other]);
+    Ok(())
+}
+
+pub async fn components_are_kept_while_a_definition_names_them(
+    meta: Arc<dyn Meta>,
+    _: Arc<ManualClock>,
+) -> Result<()> {
+    let (main, other) = (tenant("main"), tenant("other"));
+    let (first, second) = ("a1".repeat(32), "b2".repeat(32));
+    let named = |name: &str, sha256: &str| {
+        new_function(&main, name, &format!("LANGUAGE wasm AS '{sha256}', '{name}'"))
+    };
+    let bring =
+        |sha256: &str| NewComponent { tenant: main.clone(), sha256: sha256.to_owned(), bytes: sha256.into() };
+    let entries = meta.put_component(bring(&first), vec![named("f", &first), named("g", &first)]).await?;
+    assert_eq!(
+        entries.iter().map(|entry| (entry.name.as_str(), entry.version)).collect::<Vec<_>>(),
+        [("f", 1), ("g", 1)]
+    );
+    assert_eq!(meta.component(&main, &first).await?, Some(first.clone().into_bytes()));
+    assert_eq!(meta.component(&main, &second).await?, None);
+    assert_eq!(meta.component(&other, &first).await?, None, "of one tenant");
+
+    // A pipeline keeps what `f` was, and so does its version when it goes by what `f` becomes.
+    let definition =
+        |sha256: &str| FunctionDefinition { name: "f".to_owned(), version: 1, sql: named("f", sha256).sql };
+    let calls = |sha256: &str| NewPipeline {
+        functions: vec![definition(sha256)],
+        ..new_pipeline(&main, "p", "SELECT f(x)")
+    };
+    meta.create_pipeline(calls(&first)).await?;
+    meta.put_component(bring(&second), vec![named("f", &second), named("g", &second)]).await?;
+    assert!(meta.component(&main, &first).await?.is_some());
+    meta.put_pipeline(calls(&second)).await?;
+    assert!(meta.component(&main, &first).await?.is_some(), "the version before can come back");
+    meta.drop_pipeline(&main, "p").await?;
+    assert!(meta.component(&main, &first).await?.is_none());
+
+    meta.drop_function(&main, "g").await?;
+    assert!(meta.component(&main, &second).await?.is_some());
+    meta.put_function(new_function(&main, "f", "RETURN 1")).await?;
+    assert!(meta.component(&main, &second).await?.is_none());
     Ok(())
 }

@@ -8,12 +8,13 @@ use sqlx::{Row, SqliteConnection};
 use super::database;
 use crate::{MetaError, Result};
 
-const LAYOUTS: [&str; 5] = [
+const LAYOUTS: [&str; 6] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pipeline_versions.sql"),
     include_str!("../../migrations/0003_alert_episodes.sql"),
     include_str!("../../migrations/0004_tables.sql"),
     include_str!("../../migrations/0005_functions.sql"),
+    include_str!("../../migrations/0006_components.sql"),
 ];
 const KNOWN: i64 = LAYOUTS.len() as i64;
 

@@ -5,6 +5,7 @@ use springhouse_model::{TenantId, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
+use super::functions::forget_components;
 use super::rows::{Columns, next_id, to_json, to_signed};
 use super::{Durability, SqliteMeta, database};
 use crate::{MetaError, NewPipeline, PipelineEntry, PipelineState, PipelineVersion, Pipelines, Result};
@@ -133,6 +134,7 @@ impl Pipelines for SqliteMeta {
             .execute(write.sql())
             .await
             .map_err(database("drop a pipeline"))?;
+        forget_components(write.sql(), tenant).await?;
         write.commit().await?;
         Ok(gone.rows_affected() > 0)
     }

@@ -42,6 +42,7 @@ conformance! {
     pipelines_keep_their_versions,
     tables_keep_their_versions_and_their_names_are_not_those_of_streams,
     functions_count_their_versions,
+    components_are_kept_while_a_definition_names_them,
     settings_are_kept,
     tokens_are_verified_until_revoked_or_expired,
     persons_sign_in_with_their_password_only,

@@ -1,20 +1,26 @@
-//! `springhouse function`: expressions with a name, which statements call.
+//! `springhouse function`: expressions with a name and components, which statements call.
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::sql::statements;
 use crate::client::{Client, Connection, path_part};
+use crate::failure::Failure;
 use crate::table;
 
 const LONG: &str = "\
 A function gives an expression a name: `CREATE FUNCTION fahrenheit(celsius DOUBLE) RETURNS DOUBLE RETURN celsius * 1.8 \
 + 32`. Pipelines, alerts, queries and filters of live views call it. A pipeline goes on by the definition that it was \
-created with, until CREATE OR REPLACE PIPELINE takes the present one.";
+created with, until CREATE OR REPLACE PIPELINE takes the present one.
+
+Functions in other languages are WebAssembly components: `function add` makes one of each function that a component exports.";
 
 const EXAMPLES: &str = "\
 EXAMPLES
   springhouse function create - < functions.sql
+  springhouse function add dewpoint.wasm
   springhouse function list
   springhouse function show fahrenheit";
 
@@ -38,6 +44,11 @@ enum Action {
     Show { function: String },
     /// Create or replace functions by their statements, `-` for standard input
     Create { sql: String },
+    /// Create or replace functions by a WebAssembly component that exports them
+    Add {
+        #[arg(value_name = "FILE.wasm")]
+        file: PathBuf,
+    },
     /// Remove a function that nothing calls
     Drop { function: String },
 }
@@ -52,7 +63,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
                 true => table::print_json(&functions)?,
                 false => {
                     table::print_objects(
-                        &["name", "version", "signature", "changed_at", "error"],
+                        &["name", "language", "version", "signature", "changed_at", "error"],
                         &functions,
                     )?;
                 }
@@ -62,6 +73,19 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Create { sql } => {
             for statement in statements(&sql)? {
                 tell(&client.post("/functions", &json!({ "sql": statement }))?, args.json)?;
+            }
+        }
+        Action::Add { file } => {
+            let bytes = std::fs::read(&file)
+                .map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", file.display())))?;
+            let added = client.post_bytes("/components", bytes, "application/wasm")?;
+            match args.json {
+                true => table::print_json(&added)?,
+                false => {
+                    for function in added.as_array().into_iter().flatten() {
+                        tell(function, false)?;
+                    }
+                }
             }
         }
         Action::Drop { function } => {

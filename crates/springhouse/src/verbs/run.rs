@@ -38,6 +38,9 @@ pub struct Args {
     /// Write lines that do not fit to this file, with the reason
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
+    /// A WebAssembly component whose exports the SQL may call; several times for several
+    #[arg(long, value_name = "FILE.wasm")]
+    functions: Vec<PathBuf>,
     /// How late rows may be in streams that are not declared [default: 5]
     #[arg(long, value_name = "SECONDS")]
     watermark_seconds: Option<f64>,
@@ -66,6 +69,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         to,
         quarantine: args.quarantine.clone(),
         threads: args.threads,
+        functions: args.functions,
         watermark_delay_us: args.watermark_seconds.map(|seconds| (seconds * 1e6) as i64),
     };
     let keeps_quarantine = args.quarantine.is_some();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A crate may depend on crates of earlier rows and, in the rows marked so in the map, of its own row to its left.
 const LAYERS: [&[&str]; 8] = [
     &["model"],
-    &["frame", "schema", "policy"],
+    &["frame", "schema", "policy", "wasm"],
     &["meta", "log"],
     &["mqtt", "ingest"],
     &["engine"],
@@ -116,14 +116,21 @@ fn crates_depend_on_earlier_layers_only() {
 
 #[test]
 fn only_engine_and_lake_name_datafusion() {
-    let named: Vec<String> = crates()
-        .into_iter()
-        .filter(|name| {
-            let all = [dependencies(name, "dependencies"), dependencies(name, "dev-dependencies")].concat();
-            all.iter().any(|dependency| dependency.starts_with("datafusion"))
-        })
-        .collect();
-    assert_eq!(named, NAMES_DATAFUSION);
+    assert_eq!(naming("datafusion"), NAMES_DATAFUSION);
+}
+
+#[test]
+fn only_the_sandbox_names_wasmtime() {
+    assert_eq!(naming("wasmtime"), ["wasm"]);
+}
+
+/// The crates that depend on others whose names begin so.
+fn naming(prefix: &str) -> Vec<String> {
+    let named = crates().into_iter().filter(|name| {
+        let all = [dependencies(name, "dependencies"), dependencies(name, "dev-dependencies")].concat();
+        all.iter().any(|dependency| dependency.starts_with(prefix))
+    });
+    named.collect()
 }
 
 #[test]

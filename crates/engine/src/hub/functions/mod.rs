@@ -3,20 +3,25 @@
 //! Meta keeps the definitions; here they are read, so that whoever plans, also the lake, finds them without waiting. A pipeline goes by the
 //! definitions that stand beside its version in meta, not by these: what it gives must not change under it.
 
+mod bring;
+mod components;
 mod statements;
 mod status;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use springhouse_meta::{FunctionDefinition, FunctionEntry, Meta};
 use springhouse_model::TenantId;
+use springhouse_wasm::Digest;
 
 use super::EngineError;
 use crate::FunctionSet;
-use crate::functions::Refusal;
+use crate::functions::{Program, Programs, Refusal};
+use crate::statement::CreateFunction;
 
+pub(super) use components::component_of;
 pub(super) use statements::refusal;
 pub use status::{FunctionStatus, FunctionUser, UsedFunction};
 
@@ -24,6 +29,9 @@ pub use status::{FunctionStatus, FunctionUser, UsedFunction};
 #[derive(Clone, Default)]
 pub struct Functions {
     tenants: Arc<RwLock<HashMap<TenantId, Members>>>,
+    /// Components in use, so that all pipelines of a tenant run one. Those of two tenants are two, even with the same bytes: what
+    /// one leaves behind in an instance is not seen by the other.
+    programs: Arc<Mutex<HashMap<(TenantId, Digest), Weak<Program>>>>,
 }
 
 /// The functions of one tenant.
@@ -43,7 +51,7 @@ impl Functions {
         }
         let functions = Functions::default();
         for (tenant, entries) in entries {
-            functions.put(tenant, entries);
+            functions.put(meta, tenant, entries).await?;
         }
         Ok(functions)
     }
@@ -68,9 +76,12 @@ impl Functions {
     pub(super) fn with(
         &self,
         tenant: &TenantId,
-        others: &[crate::statement::CreateFunction],
+        others: &[CreateFunction],
+        brought: &Programs,
     ) -> (FunctionSet, Vec<Refusal>) {
-        let (set, mut refused) = FunctionSet::with(&self.definitions(tenant), others);
+        let mut programs = self.set(tenant).programs();
+        programs.extend(brought.iter().cloned());
+        let (set, mut refused) = FunctionSet::with(&self.definitions(tenant), others, &programs);
         let tenants = self.tenants.read();
         let known = tenants.get(tenant).map(|members| members.refused.as_slice()).unwrap_or_default();
         let is_other = |name: &str| others.iter().any(|other| other.name.as_str() == name);
@@ -78,13 +89,20 @@ impl Functions {
         (set, refused)
     }
 
-    fn put(&self, tenant: TenantId, entries: Vec<FunctionEntry>) {
+    async fn put(
+        &self,
+        meta: &dyn Meta,
+        tenant: TenantId,
+        entries: Vec<FunctionEntry>,
+    ) -> Result<(), EngineError> {
         let definitions: Vec<FunctionDefinition> = entries.iter().map(definition).collect();
-        let (set, refused) = FunctionSet::of(&definitions);
+        let programs = self.programs(meta, &tenant, components::named(&definitions)).await?;
+        let (set, refused) = FunctionSet::of(&definitions, &programs);
         for (name, error) in &refused {
             tracing::error!(function = name, %error, "a function cannot be called; others can");
         }
         self.tenants.write().insert(tenant, Members { entries, set, refused });
+        Ok(())
     }
 }
 

@@ -3,9 +3,9 @@
 use springhouse_meta::{FunctionDefinition, NewFunction, PipelineEntry};
 use springhouse_model::{StreamName, TenantId};
 
-use crate::functions::{are_same, check_name};
+use crate::functions::{Programs, are_same, check_export, check_name};
 use crate::hub::{EngineError, Outcome, Shared};
-use crate::statement::{CreateFunction, RowSource, is_same};
+use crate::statement::{CreateFunction, FunctionBody, RowSource, is_same};
 use crate::{Function, FunctionSet, PlanError};
 
 /// Functions of one tenant: all are read again when one of them changes.
@@ -34,16 +34,17 @@ impl Shared {
                 return Err(EngineError::Exists { kind: "function", name: name.clone() });
             }
             Some(_) => {}
-            None => self.check_new_function(tenant, name)?,
+            None => self.check_new_function(tenant, name, 0)?,
         }
-        let (_, refused) = self.functions.with(tenant, std::slice::from_ref(function));
+        let programs = self.programs_for(tenant, function).await?;
+        let (_, refused) = self.functions.with(tenant, std::slice::from_ref(function), &programs);
         if let Some((refused, error)) = first_of(refused, name.as_str()) {
             return Err(refusal(name.as_str(), &refused, error).into());
         }
         let new =
             NewFunction { tenant: tenant.clone(), name: name.to_string(), sql: function.text.clone(), by };
         let entry = self.meta.put_function(new).await?;
-        self.functions.put(tenant.clone(), self.meta.functions(Some(tenant)).await?);
+        self.read_functions(tenant).await?;
         let present = super::definition(&entry);
         let behind: Vec<String> = self
             .meta
@@ -63,9 +64,37 @@ impl Shared {
         }))
     }
 
-    fn check_new_function(&self, tenant: &TenantId, name: &StreamName) -> Result<(), EngineError> {
+    /// Reads again what meta knows.
+    pub(super) async fn read_functions(&self, tenant: &TenantId) -> Result<(), EngineError> {
+        let entries = self.meta.functions(Some(tenant)).await?;
+        self.functions.put(self.meta.as_ref(), tenant.clone(), entries).await
+    }
+
+    /// The component that a statement names, if it says the same of the export as the component does.
+    async fn programs_for(
+        &self,
+        tenant: &TenantId,
+        function: &CreateFunction,
+    ) -> Result<Programs, EngineError> {
+        let FunctionBody::Component { digest, export } = &function.body else {
+            return Ok(Programs::default());
+        };
+        let programs = self.functions.programs(self.meta.as_ref(), tenant, vec![*digest]).await?;
+        if let Some(program) = programs.get(digest).cloned() {
+            let (function, export) = (function.clone(), export.clone());
+            self.threads.spawn_blocking(move || check_export(&function, &export, &program)).await??;
+        }
+        Ok(programs)
+    }
+
+    pub(super) fn check_new_function(
+        &self,
+        tenant: &TenantId,
+        name: &StreamName,
+        more: usize,
+    ) -> Result<(), EngineError> {
         check_name(name.as_str())?;
-        match self.functions.definitions(tenant).len() >= FUNCTIONS_MAX {
+        match self.functions.definitions(tenant).len() + more >= FUNCTIONS_MAX {
             true => {
                 let message = format!("there are {FUNCTIONS_MAX} functions, and no more are allowed");
                 Err(PlanError::new(message).with_hint("drop those that nothing calls").into())
@@ -91,7 +120,7 @@ impl Shared {
             return Err(EngineError::FunctionInUse { function: name.clone(), users: users.join(", ") });
         }
         self.meta.drop_function(tenant, name.as_str()).await?;
-        self.functions.put(tenant.clone(), self.meta.functions(Some(tenant)).await?);
+        self.read_functions(tenant).await?;
         Ok(Outcome::Done(format!("function `{name}` is gone")))
     }
 
@@ -115,9 +144,10 @@ impl Shared {
 
     pub(in crate::hub) fn show_functions(&self, tenant: &TenantId) -> Outcome {
         let line = |status: super::FunctionStatus| {
-            let state = match status.error {
-                Some(error) => format!("failing: {error}"),
-                None => format!("version {}", status.version),
+            let state = match (status.error, status.component) {
+                (Some(error), _) => format!("failing: {error}"),
+                (None, None) => format!("version {}", status.version),
+                (None, Some(digest)) => format!("version {}\twasm {digest}", status.version),
             };
             format!("{}\t{state}", status.signature.unwrap_or(status.name))
         };

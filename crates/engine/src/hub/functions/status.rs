@@ -2,6 +2,9 @@
 
 use springhouse_meta::{FunctionDefinition, PipelineEntry};
 use springhouse_model::{TenantId, Timestamp, ValueType};
+use springhouse_wasm::Digest;
+
+use super::components::digest_of;
 
 use crate::functions::are_same;
 use crate::hub::{Engine, EngineError, Shared};
@@ -24,6 +27,8 @@ pub struct FunctionStatus {
     pub created_at: Timestamp,
     pub changed_at: Timestamp,
     pub by: Option<String>,
+    /// The component that it is made of; `None` for an expression.
+    pub component: Option<Digest>,
     /// Why it cannot be called.
     pub error: Option<String>,
 }
@@ -84,6 +89,7 @@ impl Shared {
                 created_at: entry.created_at,
                 changed_at: entry.changed_at,
                 by: entry.by.clone(),
+                component: digest_of(&entry.sql),
                 error: error.map(|(_, error)| error.to_string()),
             }
         });
