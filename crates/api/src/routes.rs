@@ -122,7 +122,6 @@ pub fn table() -> Vec<Route> {
         get("/api/v1/functions/{name}", READ, on(MethodFilter::GET, functions::show)),
         post("/api/v1/components", WRITE, on(MethodFilter::POST, functions::bring).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))),
         delete("/api/v1/functions/{name}", WRITE, on(MethodFilter::DELETE, functions::delete)),
-
         get("/api/v1/alerts", READ, on(MethodFilter::GET, alerts::list)),
         post("/api/v1/alerts/{id}/acknowledge", WRITE, on(MethodFilter::POST, alerts::acknowledge)),
     ]

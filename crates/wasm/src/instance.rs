@@ -7,7 +7,7 @@ use crate::component::Component;
 
 pub(crate) type Bounds = StoreLimits;
 
-/// Steps of one call: some hundredths of a second, a thousand times what a formula in an interpreted language takes.
+/// Steps of one call, about as many operations of WebAssembly. What computes more for one row belongs in a program of its own.
 pub(crate) const FUEL_PER_CALL: u64 = 50_000_000;
 /// Linear memory. Interpreters begin with about 15 MiB.
 const MEMORY_BYTES_MAX: usize = 128 << 20;

@@ -14,7 +14,7 @@ use crate::instance::{Instance, reason};
 
 /// Of one column: many rows that each give a long text must not fill the memory.
 const TEXTS_BYTES_MAX: usize = 64 << 20;
-/// Whoever calls is asked whether to go on after so many steps, some milliseconds …
+/// Whoever calls is asked whether to go on after so many steps …
 const STEPS_BETWEEN: u64 = 5_000_000;
 /// … of which a call takes these beside its own.
 const STEPS_PER_CALL: u64 = 500;

@@ -62,7 +62,7 @@ async fn a_component_means_the_same_in_pipelines_previews_queries_and_patterns()
     );
     let pattern =
         "SELECT x FROM meter MATCH_RECOGNIZE (PARTITION BY device ORDER BY ts MEASURES tenfold(up.power) AS x
-                   PATTERN (low up) DEFINE low AS power < 0, up AS tenfold(up.power) > 30)";
+                   PATTERN (low up) DEFINE low AS power < 0, up AS tenfold(abs(up.power)) > 30)";
     assert_eq!(house.rows(pattern).await, json!([[40.0]]));
     let failing = json!({ "query": "SELECT tenfold(power) FROM meter" });
     let problem = house.admin().post("/api/v1/sql", failing).await;
@@ -88,8 +88,8 @@ async fn functions_are_told_with_their_component_and_who_goes_by_which() {
     let other = bring(&admin, component("too cold")).await.expect(201);
     assert_eq!((&other[0]["version"], &other[0]["used_by"][0]["is_present"]), (&json!(2), &json!(false)));
     assert_ne!(other[0]["component"], function["component"]);
-    house.sql("CREATE FUNCTION plain(x DOUBLE) RETURNS DOUBLE RETURN x").await;
-    let plain = admin.get("/api/v1/functions/plain").await.expect(200);
+    house.sql("CREATE FUNCTION as_it_is(x DOUBLE) RETURNS DOUBLE RETURN x").await;
+    let plain = admin.get("/api/v1/functions/as_it_is").await.expect(200);
     assert_eq!((&plain["language"], &plain["component"]), (&json!("sql"), &Value::Null));
 }
 
