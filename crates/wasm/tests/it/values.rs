@@ -11,6 +11,8 @@ const ADD: &str =
 const ADD_TYPE: (&str, &str) = ("add", r#"(param "a" f64) (param "b" f64) (result f64)"#);
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_column_is_what_the_function_gives_row_by_row(
         rows in prop::collection::vec((prop::option::of(any::<f64>()), prop::option::of(any::<f64>())), 1..300),
