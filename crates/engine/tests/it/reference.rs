@@ -8,7 +8,7 @@ use std::fs;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Documentation, Volatility};
 use serde_json::{Value, json};
-use springhouse_engine::with_aggregates;
+use springhouse_engine::with_functions;
 
 use crate::case::{Lines, RESULT, check};
 
@@ -73,7 +73,7 @@ struct Told {
 
 /// By section, then by name.
 fn told() -> BTreeMap<&'static str, BTreeMap<String, Told>> {
-    let state = with_aggregates(SessionContext::new().state());
+    let state = with_functions(SessionContext::new().state());
     let scalars = state.scalar_functions().values().map(|function| {
         (function.name(), function.aliases(), function.documentation(), function.signature().volatility)
     });
