@@ -74,7 +74,7 @@ impl Feed {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(source) = self.waiting.pop_front() else { return Ok(None) };
-                self.open = Some(Open::open(source, &self.schema, self.threads)?);
+                self.open = Some(Open::file(source, &self.schema, self.threads)?);
                 continue;
             };
             if let Some(read) = open.read()? {
@@ -90,7 +90,7 @@ impl Feed {
 }
 
 impl Open {
-    fn open(source: Source, schema: &Arc<Schema>, threads: usize) -> Result<Open, RunFailure> {
+    fn file(source: Source, schema: &Arc<Schema>, threads: usize) -> Result<Open, RunFailure> {
         let lines = source.open().map_err(io("open", source.path()))?;
         let decoding = Decoding::start(schema, threads).map_err(io("start threads for", source.path()))?;
         Ok(Open { source, lines, has_ended: false, decoding, lines_before: 0 })

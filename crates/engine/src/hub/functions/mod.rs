@@ -31,8 +31,10 @@ pub struct Functions {
     tenants: Arc<RwLock<HashMap<TenantId, Members>>>,
     /// Components in use, so that all pipelines of a tenant run one. Those of two tenants are two, even with the same bytes: what
     /// one leaves behind in an instance is not seen by the other.
-    programs: Arc<Mutex<HashMap<(TenantId, Digest), Weak<Program>>>>,
+    programs: Arc<Mutex<ProgramsInUse>>,
 }
+
+type ProgramsInUse = HashMap<(TenantId, Digest), Weak<Program>>;
 
 /// The functions of one tenant.
 #[derive(Default)]
