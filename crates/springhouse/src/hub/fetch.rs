@@ -25,7 +25,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 #[derive(Debug)]
-pub(super) struct Fetcher {
+struct Fetcher {
     allowed: Vec<Allowed>,
     agent: ureq::Agent,
     connections: AtomicU64,
@@ -38,37 +38,37 @@ struct Allowed {
     token_file: Option<PathBuf>,
 }
 
-impl Fetcher {
-    /// `None` when the owner has named no address: then there is nothing that could connect.
-    pub(super) fn new(
-        addresses: &[TableAddress],
-        ca_file: Option<&PathBuf>,
-    ) -> anyhow::Result<Option<Arc<dyn Fetch>>> {
-        if addresses.is_empty() {
-            return Ok(None);
-        }
-        let allowed = addresses.iter().map(|address| {
-            let below = uri(&address.url).map_err(|why| anyhow::anyhow!("`{}` {why}", address.url))?;
-            Ok(Allowed { below, token_file: address.token_file.clone() })
-        });
-        let allowed = allowed.collect::<anyhow::Result<Vec<_>>>().context("`tables.addresses`")?;
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(authorities(ca_file)?)))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .user_agent(concat!("springhouse/", env!("CARGO_PKG_VERSION")))
-            .proxy(None)
-            .tls_config(tls)
-            .build()
-            .new_agent();
-        Ok(Some(Arc::new(Fetcher { allowed, agent, connections: AtomicU64::new(0) })))
+/// `None` when the owner has named no address: then there is nothing that could connect.
+pub(super) fn fetcher(
+    addresses: &[TableAddress],
+    ca_file: Option<&PathBuf>,
+) -> anyhow::Result<Option<Arc<dyn Fetch>>> {
+    if addresses.is_empty() {
+        return Ok(None);
     }
+    let allowed = addresses.iter().map(|address| {
+        let below = uri(&address.url).map_err(|why| anyhow::anyhow!("`{}` {why}", address.url))?;
+        Ok(Allowed { below, token_file: address.token_file.clone() })
+    });
+    let allowed = allowed.collect::<anyhow::Result<Vec<_>>>().context("`tables.addresses`")?;
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(authorities(ca_file)?)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(ANSWER_TIMEOUT))
+        .user_agent(concat!("springhouse/", env!("CARGO_PKG_VERSION")))
+        .proxy(None)
+        .tls_config(tls)
+        .build()
+        .new_agent();
+    Ok(Some(Arc::new(Fetcher { allowed, agent, connections: AtomicU64::new(0) })))
+}
 
+impl Fetcher {
     /// What is allowed below which the address lies.
     fn judge(&self, address: &str, uri: &Uri) -> Result<&Allowed, FetchError> {
         let found = self.allowed.iter().find(|allowed| allowed.holds(uri));

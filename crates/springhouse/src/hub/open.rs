@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::catalog::RegistryCatalog;
 use super::data_dir::DataDirectory;
 use super::door::HubDoor;
-use super::fetch::Fetcher;
+use super::fetch::fetcher;
 use super::listeners::{Addresses, Listeners};
 use super::tls::{self, ServerTls};
 use super::{Hub, credentials, identity, paths};
@@ -191,7 +191,7 @@ fn engine_options(settings: &Settings) -> anyhow::Result<springhouse_engine::Opt
                 bytes_max: settings.tables.bytes_max,
             },
             versions_bytes_max: settings.tables.versions_bytes_max,
-            fetch: Fetcher::new(&settings.tables.addresses, settings.tables.ca_file.as_ref())?,
+            fetch: fetcher(&settings.tables.addresses, settings.tables.ca_file.as_ref())?,
         },
         ..springhouse_engine::Options::new(settings.data.clone())
     })
