@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use springhouse_engine::statement::{self, Statement};
+use springhouse_engine::tables::FetchError;
 use springhouse_engine::{EngineError, Outcome};
 use springhouse_model::ErrorClass;
 use springhouse_policy::Scope;
@@ -58,6 +59,10 @@ pub(crate) fn engine_problem(error: EngineError) -> Problem {
         | EngineError::Target { .. } => Problem::conflict("conflict", error.to_string()),
         EngineError::Load(error) if error.class() == ErrorClass::User => {
             Problem::bad_request("invalid_rows", error.to_string())
+        }
+        // Whoever names an address has to know what it answers.
+        EngineError::Fetch(error @ FetchError::Failed { .. }) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
         }
         EngineError::Registry(error) => registry_problem(error),
         EngineError::Meta(error) => Problem::from(error),

@@ -115,7 +115,7 @@ async fn what_does_not_fit_is_refused_with_its_place_and_shown() {
         put(&house, "device,room,limit_c\nc1,kitchen,warm\n", "text/csv").await.problem(400, "invalid_rows");
     let detail = "the rows, line 2: column `limit_c`: expected a number such as 21.5, found `warm`";
     assert_eq!(refused["detail"], detail);
-    put(&house, "x", "application/json").await.problem(415, "unknown_format");
+    put(&house, "x", "text/html").await.problem(415, "unknown_format");
     let table = house.admin().get("/api/v1/tables/rooms").await.expect(200);
     assert_eq!((&table["version"], &table["rows"], &table["error"]), (&json!(1), &json!(1), &json!(detail)));
     assert_eq!(
