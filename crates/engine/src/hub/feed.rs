@@ -28,7 +28,8 @@ pub(super) fn take(
     let Some(source) = sources.iter().position(|source| source.id == record.stream) else { return Ok(None) };
     match record.kind {
         Kind::Readings => {
-            if let (Some(interest), Some(summary)) = (pipeline.interest(source), rows.summary())
+            if let Some(interest) = pipeline.interest(source)
+                && let Some(summary) = rows.summary()
                 && !summary.devices.shares_one_with(interest)
             {
                 let emitted = pipeline.pass_over(source, summary.rows, summary.latest)?;
