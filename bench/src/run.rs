@@ -45,6 +45,28 @@ pub enum Threads {
     All,
 }
 
+/// How often [`fastest`] runs: on a machine that others share, one run says how busy they were.
+pub const RUNS: usize = 3;
+
+/// The one of some runs over the same events that took the least CPU, with the least time and the most memory of all.
+pub fn fastest(
+    arguments: &Arguments,
+    threads: Threads,
+    sql: &str,
+    stream: &str,
+    events: &Path,
+    to: &Path,
+) -> Result<Ran> {
+    let mut fastest = run(arguments, threads, sql, stream, events, to)?;
+    for _ in 1..RUNS {
+        let ran = run(arguments, threads, sql, stream, events, to)?;
+        fastest.cpu_seconds = fastest.cpu_seconds.min(ran.cpu_seconds);
+        fastest.wall_seconds = fastest.wall_seconds.min(ran.wall_seconds);
+        fastest.peak_rss_mb = fastest.peak_rss_mb.max(ran.peak_rss_mb);
+    }
+    Ok(fastest)
+}
+
 /// Runs statements over the events of one stream.
 pub fn run(
     arguments: &Arguments,

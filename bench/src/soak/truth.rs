@@ -12,6 +12,8 @@ pub struct Checked {
     pub name: &'static str,
     pub columns: &'static str,
     pub variants: [&'static str; 2],
+    /// Whether a row can come too late for it.
+    has_late: bool,
 }
 
 pub const PIPELINES: &[Checked] = &[
@@ -24,6 +26,7 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT device, window_start, count(n) AS c, sum(n) FILTER (WHERE n >= 0) AS total \
              FROM TUMBLE(meter, ts, INTERVAL '10' SECOND) GROUP BY device, window_start",
         ],
+        has_late: true,
     },
     Checked {
         name: "hop",
@@ -34,6 +37,7 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT window_start, count(n) AS c, max(n) AS most FROM HOP(meter, ts, INTERVAL '5' SECOND, INTERVAL '20' SECOND) \
              WHERE n IS NOT NULL GROUP BY window_start",
         ],
+        has_late: true,
     },
     Checked {
         name: "session",
@@ -44,6 +48,7 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT device, window_start, window_end, count(n) AS c FROM SESSION(door, ts, INTERVAL '1' SECOND, device) \
              GROUP BY device, window_start, window_end",
         ],
+        has_late: true,
     },
     Checked {
         name: "frames",
@@ -53,6 +58,7 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT device, ts, n, sum(n + 0) OVER (PARTITION BY device ORDER BY ts RANGE INTERVAL '8' SECOND PRECEDING) AS x \
              FROM meter WHERE n >= 0",
         ],
+        has_late: true,
     },
     Checked {
         name: "pairs",
@@ -63,6 +69,7 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT m.device, m.seq, d.seq AS other FROM meter m LEFT JOIN door d ON d.device = m.device \
              AND d.ts BETWEEN m.ts AND m.ts + INTERVAL '2' SECOND AND d.n >= 0 WHERE m.n < 60",
         ],
+        has_late: true,
     },
     Checked {
         name: "filter",
@@ -71,8 +78,55 @@ pub const PIPELINES: &[Checked] = &[
             "SELECT device, ts, seq FROM meter WHERE n % 17 = 0",
             "SELECT device, ts, seq FROM meter WHERE n % 17 = 0 AND n >= 0",
         ],
+        has_late: false,
+    },
+    Checked {
+        name: "climbs",
+        columns: "device, first, peak, steps",
+        variants: [
+            "SELECT device, first, peak, steps FROM meter MATCH_RECOGNIZE (PARTITION BY device ORDER BY ts \
+             MEASURES low.seq AS first, LAST(up.n) AS peak, COUNT(up.*) AS steps \
+             PATTERN (low up{2,}) WITHIN INTERVAL '3' SECOND DEFINE low AS n < 100, up AS n > PREV(n))",
+            "SELECT device, first, peak, steps FROM meter MATCH_RECOGNIZE (PARTITION BY device ORDER BY ts \
+             MEASURES low.seq AS first, LAST(up.n) AS peak, COUNT(up.*) AS steps \
+             PATTERN (low up{2,}) WITHIN INTERVAL '3' SECOND DEFINE low AS n < 100, up AS n > PREV(n)) WHERE peak >= 0",
+        ],
+        has_late: true,
+    },
+    Checked {
+        name: "swings",
+        columns: "device, ts, seq, high",
+        variants: [
+            "SELECT device, ts, seq, hysteresis(n, 250, 50) OVER (PARTITION BY device ORDER BY ts) AS high FROM meter",
+            "SELECT device, ts, seq + 0 AS seq, hysteresis(n, 250, 50) OVER (PARTITION BY device ORDER BY ts) AS high FROM meter",
+        ],
+        has_late: true,
+    },
+    Checked {
+        name: "dozens",
+        columns: "device, window_start, window_end, total",
+        variants: [
+            "SELECT device, window_start, window_end, sum(n) AS total FROM COUNT_WINDOW(meter, ts, 12, device) \
+             GROUP BY device, window_start, window_end",
+            "SELECT device, window_start, window_end, sum(n) AS total FROM COUNT_WINDOW(meter, ts, 12, device) \
+             GROUP BY device, window_start, window_end HAVING sum(n) >= 0",
+        ],
+        has_late: true,
+    },
+    Checked {
+        name: "named",
+        columns: "device, seq, name",
+        variants: [
+            "SELECT m.device, m.seq, k.name FROM meter m LEFT JOIN kinds k ON k.n = m.n",
+            "SELECT m.device, m.seq + 0 AS seq, k.name FROM meter m LEFT JOIN kinds k ON k.n = m.n",
+        ],
+        has_late: false,
     },
 ];
+
+/// What rows are looked up in.
+const TABLE: &str = "CREATE TABLE kinds (n BIGINT, name TEXT, PRIMARY KEY (n)) \
+    AS SELECT value AS n, 'kind ' || value AS name FROM generate_series(0, 150)";
 
 /// Rows that close windows are no part of the truth.
 const LAST: &str = "device IS DISTINCT FROM 'last'";
@@ -89,6 +143,7 @@ pub fn set_up(server: &Server) -> Result<()> {
         );
         post(server, "/sql", &json!({ "query": query }))?;
     }
+    post(server, "/sql", &json!({ "query": TABLE }))?;
     for pipeline in PIPELINES {
         post(server, "/pipelines", &json!({ "sql": statement(pipeline, 0) }))?;
     }
@@ -97,7 +152,7 @@ pub fn set_up(server: &Server) -> Result<()> {
 
 /// How many rows a pipeline has written, and how many are not those of its query over history.
 pub fn compare(server: &Server, pipeline: &Checked) -> Result<(u64, u64)> {
-    let Checked { name, columns, variants } = pipeline;
+    let Checked { name, columns, variants, .. } = pipeline;
     let truth = ["meter", "door"].iter().fold(variants[0].to_owned(), |query, stream| {
         let named = [("(", ","), ("FROM ", " "), ("JOIN ", " ")];
         let marked = named.iter().fold(format!("{query} "), |query, (before, behind)| {
@@ -130,7 +185,7 @@ pub fn missing(server: &Server, sent: &Sent) -> Result<u64> {
 pub fn late() -> String {
     let streams: Vec<String> = PIPELINES
         .iter()
-        .filter(|pipeline| pipeline.name != "filter")
+        .filter(|pipeline| pipeline.has_late)
         .map(|pipeline| format!("SELECT count(*) AS n FROM {}.late", pipeline.name))
         .collect();
     format!("SELECT sum(n) FROM ({})", streams.join(" UNION ALL "))

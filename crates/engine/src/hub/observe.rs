@@ -22,6 +22,8 @@ impl PipelineStatus {
         counter!("springhouse_pipeline_broken_total", "pipeline" => name()).absolute(self.broken);
         gauge!("springhouse_pipeline_lag_records", "pipeline" => name()).set(self.lag_records as f64);
         gauge!("springhouse_pipeline_state_bytes", "pipeline" => name()).set(self.state_bytes as f64);
+        counter!("springhouse_pipeline_snapshot_bytes_total", "pipeline" => name())
+            .absolute(self.snapshot_bytes);
         gauge!("springhouse_pipeline_busy_seconds", "pipeline" => name()).set(self.busy.as_secs_f64());
         if let Some(watermark) = self.watermark {
             gauge!("springhouse_pipeline_watermark_seconds", "pipeline" => name())

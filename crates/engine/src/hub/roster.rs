@@ -180,6 +180,7 @@ impl Member {
             lag_us,
             watermark: (watermark > i64::MIN).then_some(Timestamp(watermark)),
             state_bytes: gauges.state_bytes.load(Ordering::Relaxed),
+            snapshot_bytes: gauges.snapshot_bytes.load(Ordering::Relaxed),
             busy: Duration::from_micros(gauges.busy.load(Ordering::Relaxed)),
         }
     }

@@ -61,6 +61,8 @@ pub struct PipelineStatus {
     pub lag_us: i64,
     pub watermark: Option<Timestamp>,
     pub state_bytes: u64,
+    /// Bytes that its snapshots have written to the disk since it was started.
+    pub snapshot_bytes: u64,
     /// How long it has computed since it was started, on its thread.
     pub busy: Duration,
 }
@@ -77,6 +79,7 @@ pub(crate) struct Gauges {
     /// [`i64::MIN`] before the first row.
     pub(crate) watermark: AtomicI64,
     pub(crate) state_bytes: AtomicU64,
+    pub(crate) snapshot_bytes: AtomicU64,
     /// Microseconds.
     pub(crate) busy: AtomicU64,
     rate: Mutex<VecDeque<(Instant, u64)>>,

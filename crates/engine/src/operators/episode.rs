@@ -207,7 +207,7 @@ impl Operator for Episodes {
         let mut turn = Turn::default();
         for (row, (place, time)) in places.zip(times).enumerate() {
             self.pass(*time, &mut turn);
-            let key = keys.or_null(row);
+            let key = Box::from(keys.or_null(row));
             match fires.as_ref().is_none_or(|fires| fires.is_valid(row) && fires.value(row)) {
                 true => self.fire(key, (place, *time, said[row]), &mut turn),
                 false => self.resolve(key, place, *time, &mut turn),
@@ -258,7 +258,7 @@ impl Operator for Episodes {
         for (row, place) in self.shelf.put(rows).enumerate() {
             let (fired_at, times, last) = (fired_at[row], times[row], last[row]);
             let queued = last.saturating_add(self.step.after_us.unwrap_or_default());
-            self.hold(keys.or_null(row), Episode { fired_at, times, last, queued, place });
+            self.hold(keys.or_null(row).into(), Episode { fired_at, times, last, queued, place });
         }
         Ok(())
     }

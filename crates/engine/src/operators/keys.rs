@@ -62,7 +62,7 @@ impl Keys {
 impl KeysOfRows {
     /// Nothing when part of the key is null; the same for all rows when there is no key.
     pub fn of_row(&self, row: usize) -> Option<Box<[u8]>> {
-        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.or_null(row))
+        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.or_null(row).into())
     }
 
     /// As [`KeysOfRows::of_row`], where it lies.
@@ -72,8 +72,8 @@ impl KeysOfRows {
     }
 
     /// Null is a value like any other.
-    pub fn or_null(&self, row: usize) -> Box<[u8]> {
-        self.rows.as_ref().map_or_else(Box::default, |rows| Box::from(rows.row(row).as_ref()))
+    pub fn or_null(&self, row: usize) -> &[u8] {
+        self.rows.as_ref().map_or(&[], |rows| rows.row(row).data())
     }
 }
 

@@ -113,12 +113,12 @@ impl Over {
         let mut stands = Vec::with_capacity(chunk.batch.num_rows());
         for ((row, place), time) in places.enumerate().zip(chunk.times.values()) {
             let key = keys.or_null(row);
-            let series = match self.series.get_mut(&key) {
+            let series = match self.series.get_mut(key) {
                 Some(series) => series,
-                None => self.series.entry(key.clone()).or_default(),
+                None => self.series.entry(key.into()).or_default(),
             };
             series.rows.push_back((*time, place));
-            stands.push(Stand { at: series.rows.len() - 1, key });
+            stands.push(Stand { at: series.rows.len() - 1, key: key.into() });
         }
         Ok(stands)
     }
@@ -285,7 +285,9 @@ impl Operator for Over {
             self.series.iter().map(|(key, series)| (key.as_ref(), series)).collect();
         series.sort_unstable_by_key(|(key, _)| *key);
         let rows = series.iter().flat_map(|(key, series)| series.rows.iter().map(move |row| (*key, *row)));
-        let rows: Vec<(&[u8], (i64, Place))> = rows.collect();
+        let mut rows: Vec<(&[u8], (i64, Place))> = rows.collect();
+        // What stays from snapshot to snapshot then stands together: rows go at the front and come at the end.
+        rows.sort_by_key(|(_, (time, _))| *time);
         let places: Vec<Place> = rows.iter().map(|(_, (_, place))| *place).collect();
         let mut columns = self.shelf.rows(&places)?.columns().to_vec();
         columns.push(Arc::new(BinaryArray::from_iter_values(rows.iter().map(|(key, _)| key))));

@@ -3,11 +3,11 @@
 //! Rows come in the order of their time. Keys are numbered as they come, and are never forgotten, since the next row of one
 //! follows from the last, however long ago that was.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use hashbrown::HashMap;
 
 use super::broken::evaluate;
 use super::keys::KeysOfRows;
@@ -33,15 +33,8 @@ impl Signals {
 
     fn numbers_of(&mut self, keys: &KeysOfRows, rows: usize) -> Vec<usize> {
         let number = |row| {
-            let key = keys.or_null(row);
-            match self.numbers.get(&key) {
-                Some(number) => *number,
-                None => {
-                    let number = self.numbers.len();
-                    self.numbers.insert(key, number);
-                    number
-                }
-            }
+            let next = self.numbers.len();
+            *self.numbers.entry_ref(keys.or_null(row)).or_insert(next)
         };
         (0..rows).map(number).collect()
     }

@@ -25,6 +25,11 @@ pub enum FetchError {
     Failed { address: String, why: String },
 }
 
+/// An address as it may be shown: what follows may be a key.
+pub fn without_query(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or_default()
+}
+
 impl FetchError {
     pub(crate) fn class(&self) -> ErrorClass {
         match self {

@@ -18,7 +18,7 @@ mod rows;
 
 pub use definition::Definition;
 pub use error::LoadError;
-pub use fetch::{Fetch, FetchError};
+pub use fetch::{Fetch, FetchError, without_query};
 pub use reading::{Bounds, read_batches, read_bytes, read_file};
 pub use rows::TableRows;
 

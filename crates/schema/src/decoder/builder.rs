@@ -16,7 +16,7 @@ use super::time;
 const EXACT_MAX: u64 = 1 << 53;
 
 /// Rows that a fresh builder has room for.
-const ROWS_INITIAL: usize = 256;
+pub(super) const ROWS_INITIAL: usize = 256;
 
 /// The values of a column; a null row holds a zero or an empty text.
 #[derive(Debug)]
@@ -93,15 +93,16 @@ pub(super) struct Column {
 }
 
 impl Column {
-    pub fn new(ty: ValueType, required: bool) -> Column {
+    /// With room for so many rows.
+    pub fn new(ty: ValueType, required: bool, rows: usize) -> Column {
         let values = match ty {
-            ValueType::Bool => Values::Bool(BooleanBufferBuilder::new(ROWS_INITIAL)),
-            ValueType::Int => Values::Int(Vec::with_capacity(ROWS_INITIAL)),
-            ValueType::Float => Values::Float(Vec::with_capacity(ROWS_INITIAL)),
-            ValueType::Text => Values::Text(Text::new()),
-            ValueType::Time => Values::Time(Vec::with_capacity(ROWS_INITIAL)),
+            ValueType::Bool => Values::Bool(BooleanBufferBuilder::new(rows)),
+            ValueType::Int => Values::Int(Vec::with_capacity(rows)),
+            ValueType::Float => Values::Float(Vec::with_capacity(rows)),
+            ValueType::Text => Values::Text(Text::new(rows)),
+            ValueType::Time => Values::Time(Vec::with_capacity(rows)),
         };
-        Column { required, values, nulls: NullBufferBuilder::new(ROWS_INITIAL), len: 0 }
+        Column { required, values, nulls: NullBufferBuilder::new(rows), len: 0 }
     }
 
     /// Whether the row has its value already.
@@ -174,10 +175,10 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub fn new() -> Text {
-        let mut offsets = Vec::with_capacity(ROWS_INITIAL + 1);
+    pub fn new(rows: usize) -> Text {
+        let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Text { bytes: Vec::with_capacity(ROWS_INITIAL * 8), offsets }
+        Text { bytes: Vec::with_capacity(rows * 8), offsets }
     }
 
     #[inline]
@@ -217,8 +218,8 @@ pub(super) struct OptionalText {
 }
 
 impl OptionalText {
-    pub fn new() -> OptionalText {
-        OptionalText { text: Text::new(), nulls: NullBufferBuilder::new(ROWS_INITIAL) }
+    pub fn new(rows: usize) -> OptionalText {
+        OptionalText { text: Text::new(rows), nulls: NullBufferBuilder::new(rows) }
     }
 
     #[inline]
@@ -243,5 +244,34 @@ impl OptionalText {
     pub fn finish(mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.nulls.finish();
         self.text.finish(nulls)
+    }
+}
+
+/// A system column of times: the same for all rows of a message, or absent for all.
+#[derive(Debug)]
+pub(super) struct OptionalTime {
+    values: Vec<i64>,
+    nulls: NullBufferBuilder,
+}
+
+impl OptionalTime {
+    pub fn new(rows: usize) -> OptionalTime {
+        OptionalTime { values: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
+    }
+
+    #[inline]
+    pub fn push(&mut self, value: Option<i64>) {
+        self.values.push(value.unwrap_or_default());
+        self.nulls.append(value.is_some());
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.nulls.truncate(len);
+    }
+
+    pub fn finish(mut self) -> Result<ArrayRef, ArrowError> {
+        let nulls = self.nulls.finish();
+        time_array(self.values, nulls)
     }
 }

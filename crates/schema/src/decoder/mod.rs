@@ -92,6 +92,8 @@ pub struct Decoder {
     plan: Plan,
     rows: Rows,
     limits: Limits,
+    /// As many rows as the last batch had, of one who takes batch after batch; others have what they gather for long.
+    expected: usize,
 }
 
 /// What the first try took.
@@ -102,7 +104,7 @@ struct Read {
 
 impl Decoder {
     pub fn new(schema: Arc<Schema>, mode: Mode, limits: Limits) -> Decoder {
-        Decoder { rows: Rows::default(), plan: Plan::new(schema, mode), limits }
+        Decoder { rows: Rows::default(), plan: Plan::new(schema, mode), limits, expected: 0 }
     }
 
     pub fn schema(&self) -> &Arc<Schema> {
@@ -183,7 +185,7 @@ impl Decoder {
     /// Adds the rows of a message that looks as most do; `None` says nothing about it and leaves nothing behind.
     #[inline]
     fn first_try(&mut self, origin: &Origin<'_>, text: &str, extent: Extent) -> Option<Read> {
-        let built = self.rows.prepare(&self.plan);
+        let built = self.rows.prepare(&self.plan, self.expected);
         let before = built.len();
         let mut state = State::new(&mut self.plan, built, origin, &self.limits);
         let outcome = quick::read(&mut state, text, extent);
@@ -202,7 +204,7 @@ impl Decoder {
 
     /// Adds the rows of a message, or says why not.
     pub(crate) fn decide(&mut self, origin: &Origin<'_>, text: &str) -> Result<usize, Rejection> {
-        let built = self.rows.prepare(&self.plan);
+        let built = self.rows.prepare(&self.plan, self.expected);
         let before = built.len();
         let mut state = State::new(&mut self.plan, built, origin, &self.limits);
         let mut json = serde_json::Deserializer::from_str(text);
@@ -238,7 +240,8 @@ impl Decoder {
 
     /// The waiting rows as a batch.
     pub fn finish(&mut self) -> Result<arrow::record_batch::RecordBatch, arrow::error::ArrowError> {
-        self.rows.prepare(&self.plan);
+        self.rows.prepare(&self.plan, self.expected);
+        self.expected = self.rows.len();
         self.take().finish().map(|(batch, _)| batch)
     }
 }

@@ -1,15 +1,14 @@
 //! The rows that wait in builders, detached from the plan that filled them.
 
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::Origin;
-use super::builder::{Column, OptionalText, time_array};
+use super::builder::{Column, OptionalText, OptionalTime, ROWS_INITIAL, time_array};
 use super::plan::Plan;
+use crate::Field;
 
 /// What a row takes in the system columns besides its texts: two times, three text ends, a partition, null bits.
 const SYSTEM_BYTES_PER_ROW: usize = 32;
@@ -28,23 +27,16 @@ pub(super) struct Built {
     device: OptionalText,
     site: OptionalText,
     pub columns: Vec<Column>,
-    received: Vec<Option<i64>>,
+    received: OptionalTime,
     id: OptionalText,
     partitions: Vec<u8>,
 }
 
 impl Rows {
-    pub(super) fn prepare(&mut self, plan: &Plan) -> &mut Built {
-        self.built.get_or_insert_with(|| Built {
-            schema: plan.arrow(),
-            ts: Vec::new(),
-            device: OptionalText::new(),
-            site: OptionalText::new(),
-            columns: plan.schema().fields.iter().map(|field| Column::new(field.ty, field.required)).collect(),
-            received: Vec::new(),
-            id: OptionalText::new(),
-            partitions: Vec::new(),
-        })
+    /// Makes room for as many rows as `expected`, and for a few in any case.
+    #[inline]
+    pub(super) fn prepare(&mut self, plan: &Plan, expected: usize) -> &mut Built {
+        self.built.get_or_insert_with(|| Built::new(plan, expected.max(ROWS_INITIAL)))
     }
 
     pub fn len(&self) -> usize {
@@ -83,6 +75,20 @@ impl Rows {
 }
 
 impl Built {
+    fn new(plan: &Plan, rows: usize) -> Built {
+        let column = |field: &Field| Column::new(field.ty, field.required, rows);
+        Built {
+            schema: plan.arrow(),
+            ts: Vec::with_capacity(rows),
+            device: OptionalText::new(rows),
+            site: OptionalText::new(rows),
+            columns: plan.schema().fields.iter().map(column).collect(),
+            received: OptionalTime::new(rows),
+            id: OptionalText::new(rows),
+            partitions: Vec::with_capacity(rows),
+        }
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         self.ts.len()
@@ -126,8 +132,7 @@ impl Built {
         for column in self.columns {
             arrays.push(column.finish(rows)?);
         }
-        let received: arrow::array::TimestampMicrosecondArray = self.received.into_iter().collect();
-        arrays.push(Arc::new(received.with_timezone("UTC")));
+        arrays.push(self.received.finish()?);
         arrays.push(self.id.finish()?);
         Ok((RecordBatch::try_new(self.schema, arrays)?, self.partitions))
     }

@@ -10,7 +10,9 @@ use springhouse_model::TenantId;
 use super::{Tables, place};
 use crate::hub::EngineError;
 use crate::statement::{CreateTable, RowFormat, RowSource};
-use crate::tables::{Bounds, Definition, FetchError, TableRows, read_batches, read_bytes, read_file};
+use crate::tables::{
+    Bounds, Definition, FetchError, TableRows, read_batches, read_bytes, read_file, without_query,
+};
 use crate::{PlanError, Threads};
 
 /// Questions about what is there, for tables that are made from history.
@@ -95,9 +97,4 @@ fn no_connections(address: &str) -> EngineError {
 /// What an error names: the end of the path, as of a file.
 fn file_name(address: &str) -> &str {
     without_query(address).rsplit('/').find(|part| !part.is_empty()).unwrap_or("the address")
-}
-
-/// What follows may be a key.
-fn without_query(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or_default()
 }

@@ -90,14 +90,16 @@ impl Task {
         self.standing.rows = 0;
         let (folder, log, entry) =
             (self.work.folder.clone(), Arc::clone(&self.work.log), self.work.entry.clone());
-        let written = Arc::clone(&self.standing.offset);
+        let offset = Arc::clone(&self.standing.offset);
+        let gauges = Arc::clone(&self.work.gauges);
         // Whoever waits until all work of an engine has ended waits for this too.
         let at_work = Arc::clone(&self.work.streams);
         let write = move || {
             match folder.write(&snapshot) {
-                Ok(keep_from) => {
-                    log.hold(&hold_name(entry.id), Offset(keep_from));
-                    written.fetch_max(snapshot.header.offset, Ordering::Relaxed);
+                Ok(written) => {
+                    log.hold(&hold_name(entry.id), Offset(written.keep_from));
+                    offset.fetch_max(snapshot.header.offset, Ordering::Relaxed);
+                    gauges.snapshot_bytes.fetch_add(written.bytes, Ordering::Relaxed);
                 }
                 // The last one is still good; a restart reads more of the log again.
                 Err(error) => not_written(&entry.name, &error),
