@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for a purpose and nothing else; running it again changes nothing.
 #   scripts/setup.sh build   Rust, a C compiler, Node.js 20 with npm
-#   scripts/setup.sh test    … and rustfmt, clippy, Chromium, Python with paho-mqtt, mosquitto's clients
+#   scripts/setup.sh test    … and rustfmt, clippy, Chromium, Python with paho-mqtt, mosquitto's clients, strongSwan's pki
 #   scripts/setup.sh bench   … and the mosquitto broker
 # Packages come by apt when this is root or sudo asks nothing; otherwise the one line to run is printed.
 set -euo pipefail
@@ -93,12 +93,18 @@ need_clients() {
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check 'paho-mqtt==2.1.0'
 }
 
+# A client of EST that others have written.
+need_est_client() {
+  pki --help 2>&1 | grep -q openssl.*curl || apt_install strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins
+  has openssl || apt_install openssl
+}
+
 need_compiler
 need_rust
 need_node
 case $purpose in
   build) ;;
-  test) need_lints; need_browser; need_clients ;;
+  test) need_lints; need_browser; need_clients; need_est_client ;;
   bench) need_clients; [ -x /usr/sbin/mosquitto ] || has mosquitto || apt_install mosquitto ;;
   *) say "unknown purpose \`$purpose\`; hint: build, test or bench"; exit 2 ;;
 esac

@@ -12,9 +12,9 @@ use crate::problem;
 use crate::routes::{self, Need};
 use crate::state::App;
 use crate::{
-    alerts, backtest, connect, device_tokens, devices, functions, health, ingest, metrics, mqtt, overview,
-    pipelines, preview, proposal, quarantine, readings, schemas, series, sign_in, sql, streams, tables, tail,
-    tap, tokens, versions,
+    alerts, backtest, certificates, connect, device_tokens, devices, est, functions, health, ingest, metrics,
+    mqtt, overview, pipelines, preview, proposal, quarantine, readings, schemas, series, sign_in, sql,
+    streams, tables, tail, tap, tokens, versions,
 };
 
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ use crate::{
         (name = "alerts", description = "What the rules have fired"),
         (name = "quarantine", description = "Messages that did not fit, kept until somebody decides"),
         (name = "access", description = "People and tokens"),
+        (name = "enrolment", description = "Certificates for devices (EST, RFC 7030)"),
         (name = "operating", description = "For the one who runs the hub"),
     ),
     paths(
@@ -45,13 +46,15 @@ use crate::{
         streams::list, streams::create, streams::show, streams::delete, streams::approve, streams::refuse,
         schemas::show, schemas::replace, readings::list,
         devices::list, devices::create, devices::show, devices::approve, devices::refuse,
-        device_tokens::create, device_tokens::revoke, series::show, ingest::deliver,
+        device_tokens::create, device_tokens::revoke,
+        certificates::claim, certificates::list, certificates::revoke_all, certificates::revoke_one, series::show, ingest::deliver,
         quarantine::list, quarantine::replay, quarantine::purge,
         pipelines::list, pipelines::create, preview::run, proposal::make, backtest::run, pipelines::show, pipelines::delete, pipelines::status, tap::look,
         versions::list, versions::roll_back, pipelines::pause, pipelines::resume,
         tables::list, tables::show, tables::delete, tables::load, tables::refresh,
         functions::list, functions::create, functions::show, functions::delete, functions::bring,
         alerts::list, alerts::acknowledge,
+        est::authorities, est::attributes, est::enrol, est::renew,
     ),
     components(schemas(problem::ProblemBody, tail::TailFrame)),
     modifiers(&Access),

@@ -13,9 +13,9 @@ use springhouse_policy::Scope;
 
 use crate::state::App;
 use crate::{
-    alerts, auth, backtest, connect, device_tokens, devices, envelope, functions, health, ingest, metrics,
-    mqtt, openapi, origin, overview, page, pipelines, preview, proposal, quarantine, readings, schemas,
-    series, sign_in, sql, streams, tables, tail, tap, tokens, versions,
+    alerts, auth, backtest, certificates, connect, device_tokens, devices, envelope, est, functions, health,
+    ingest, metrics, mqtt, openapi, origin, overview, page, pipelines, preview, proposal, quarantine,
+    readings, schemas, series, sign_in, sql, streams, tables, tail, tap, tokens, versions,
 };
 
 /// What a caller needs for a route.
@@ -50,8 +50,14 @@ const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
 /// All routes. Reading needs `read`, changing streams, pipelines and the quarantine `write`, deciding who may take
 /// part `admin`.
-#[rustfmt::skip]
 pub fn table() -> Vec<Route> {
+    let mut table = hub();
+    table.extend(devices());
+    table
+}
+
+#[rustfmt::skip]
+fn hub() -> Vec<Route> {
     vec![
         get("/healthz", NOTHING, on(MethodFilter::GET, health::healthz)),
         get("/readyz", NOTHING, on(MethodFilter::GET, health::readyz)),
@@ -82,16 +88,6 @@ pub fn table() -> Vec<Route> {
         get("/api/v1/streams/{name}/schema", READ, on(MethodFilter::GET, schemas::show)),
         put("/api/v1/streams/{name}/schema", WRITE, on(MethodFilter::PUT, schemas::replace)),
         get("/api/v1/streams/{name}/readings", READ, on(MethodFilter::GET, readings::list)),
-
-        get("/api/v1/devices", READ, on(MethodFilter::GET, devices::list)),
-        post("/api/v1/devices", ADMIN, on(MethodFilter::POST, devices::create)),
-        get("/api/v1/devices/{id}", READ, on(MethodFilter::GET, devices::show)),
-        post("/api/v1/devices/{id}/approve", ADMIN, on(MethodFilter::POST, devices::approve)),
-        post("/api/v1/devices/{id}/refuse", ADMIN, on(MethodFilter::POST, devices::refuse)),
-        post("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::POST, device_tokens::create)),
-        delete("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::DELETE, device_tokens::revoke)),
-        get("/api/v1/devices/{id}/series", READ, on(MethodFilter::GET, series::show)),
-        post("/api/v1/devices/{id}/streams/{stream}", Need::Deliver, on(MethodFilter::POST, ingest::deliver)),
 
         get("/api/v1/quarantine", READ, on(MethodFilter::GET, quarantine::list)),
         post("/api/v1/quarantine/replay", WRITE, on(MethodFilter::POST, quarantine::replay)),
@@ -124,6 +120,31 @@ pub fn table() -> Vec<Route> {
         delete("/api/v1/functions/{name}", WRITE, on(MethodFilter::DELETE, functions::delete)),
         get("/api/v1/alerts", READ, on(MethodFilter::GET, alerts::list)),
         post("/api/v1/alerts/{id}/acknowledge", WRITE, on(MethodFilter::POST, alerts::acknowledge)),
+    ]
+}
+
+/// Devices, and how they get their papers.
+#[rustfmt::skip]
+fn devices() -> Vec<Route> {
+    vec![
+        get("/.well-known/est/cacerts", NOTHING, on(MethodFilter::GET, est::authorities)),
+        get("/.well-known/est/csrattrs", NOTHING, on(MethodFilter::GET, est::attributes)),
+        post("/.well-known/est/simpleenroll", NOTHING, on(MethodFilter::POST, est::enrol)),
+        post("/.well-known/est/simplereenroll", NOTHING, on(MethodFilter::POST, est::renew)),
+
+        get("/api/v1/devices", READ, on(MethodFilter::GET, devices::list)),
+        post("/api/v1/devices", ADMIN, on(MethodFilter::POST, devices::create)),
+        get("/api/v1/devices/{id}", READ, on(MethodFilter::GET, devices::show)),
+        post("/api/v1/devices/{id}/approve", ADMIN, on(MethodFilter::POST, devices::approve)),
+        post("/api/v1/devices/{id}/refuse", ADMIN, on(MethodFilter::POST, devices::refuse)),
+        post("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::POST, device_tokens::create)),
+        delete("/api/v1/devices/{id}/token", ADMIN, on(MethodFilter::DELETE, device_tokens::revoke)),
+        post("/api/v1/devices/{id}/claim", ADMIN, on(MethodFilter::POST, certificates::claim)),
+        get("/api/v1/devices/{id}/certificates", READ, on(MethodFilter::GET, certificates::list)),
+        delete("/api/v1/devices/{id}/certificates", ADMIN, on(MethodFilter::DELETE, certificates::revoke_all)),
+        delete("/api/v1/devices/{id}/certificates/{serial}", ADMIN, on(MethodFilter::DELETE, certificates::revoke_one)),
+        get("/api/v1/devices/{id}/series", READ, on(MethodFilter::GET, series::show)),
+        post("/api/v1/devices/{id}/streams/{stream}", Need::Deliver, on(MethodFilter::POST, ingest::deliver)),
     ]
 }
 

@@ -15,6 +15,7 @@ use axum::http::Extensions;
 use axum::http::request::Parts;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use springhouse_identity::Shown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -37,12 +38,14 @@ const CONNECTIONS_MAX: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Both ends of the connection that a request came over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     pub address: SocketAddr,
     pub local: SocketAddr,
     /// The connection itself is encrypted.
     pub tls: bool,
+    /// The certificate that was shown in the handshake, and was found good.
+    pub certificate: Option<Arc<Shown>>,
 }
 
 /// Serves until `shutdown` becomes true, then lets requests finish and closes WebSockets.
@@ -72,7 +75,7 @@ pub async fn serve(
                 // Rows of a tail are small and must not wait for more.
                 let _ = stream.set_nodelay(true);
                 let local = stream.local_addr().unwrap_or(local);
-                let peer = Peer { address, local, tls: tls.is_some() };
+                let peer = Peer { address, local, tls: tls.is_some(), certificate: None };
                 let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
                 connections.spawn(async move {
                     match tls {
@@ -112,7 +115,11 @@ async fn serve_tls(
         () = announced(&mut shutdown) => return,
     };
     match handshake {
-        Ok(Ok(stream)) => serve_connection(stream, peer, router, shutdown).await,
+        Ok(Ok(stream)) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let certificate = shown.and_then(|shown| Shown::read(shown).ok()).map(Arc::new);
+            serve_connection(stream, Peer { certificate, ..peer }, router, shutdown).await;
+        }
         Ok(Err(error)) => tracing::debug!(%error, peer = %peer.address, "TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %peer.address, "TLS handshake was not finished"),
     }
@@ -125,7 +132,7 @@ where
 {
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -168,6 +175,17 @@ impl<S: Send + Sync> FromRequestParts<S> for PeerSocket {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
         Ok(PeerSocket(peer.map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |peer| peer.address)))
+    }
+}
+
+/// The device whose certificate was shown in the handshake.
+pub(crate) struct ClientCertificate(pub Option<Arc<Shown>>);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientCertificate {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(ClientCertificate(parts.extensions.get::<Peer>().and_then(|peer| peer.certificate.clone())))
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) async fn sign_in(
     signed_in(&app, secured, &person).await
 }
 
-fn too_many(wait: std::time::Duration) -> Problem {
+pub(crate) fn too_many(wait: std::time::Duration) -> Problem {
     let seconds = wait.as_secs().max(1);
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts to sign in")
         .hint(format!("try again in {seconds} s"))

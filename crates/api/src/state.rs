@@ -4,8 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use axum::http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use springhouse_engine::{Engine, Threads};
+use springhouse_identity::{Authority, Revoked};
 use springhouse_ingest::Ingest;
 use springhouse_lake::Lake;
 use springhouse_log::Log;
@@ -19,6 +21,7 @@ use crate::attempts::Attempts;
 use crate::auth::Callers;
 use crate::envelope::RequestIds;
 use crate::options::Options;
+use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::routes::Needs;
 
@@ -26,6 +29,16 @@ use crate::routes::Needs;
 const HASHING_MAX: usize = 2;
 /// Threads of the tails, apart from the gateway's: their filters are anybody's who may read.
 const LIVE_THREADS: usize = 2;
+
+/// Who signs the certificates of devices.
+#[derive(Debug)]
+pub struct Authorities {
+    pub devices: Authority,
+    /// How long a certificate is good for.
+    pub days: u32,
+    /// What the handshakes of all listeners ask.
+    pub revoked: Arc<Revoked>,
+}
 
 /// The parts of the hub that the API speaks for, as the binary has wired them.
 pub struct Parts {
@@ -36,6 +49,8 @@ pub struct Parts {
     pub lake: Lake,
     pub gateway: Gateway,
     pub clock: Arc<dyn Clock>,
+    /// `None` where nothing listens over TLS.
+    pub authorities: Option<Authorities>,
     /// Of the recorder that the binary has installed; without it `/metrics` is empty.
     pub metrics: Option<PrometheusHandle>,
     /// Becomes true when the hub ends: WebSockets are closed then.
@@ -56,6 +71,7 @@ pub struct Inner {
     pub(crate) lake: Lake,
     pub(crate) gateway: Gateway,
     pub(crate) clock: Arc<dyn Clock>,
+    authorities: Option<Authorities>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) options: Options,
@@ -100,6 +116,7 @@ impl App {
             lake: parts.lake,
             gateway: parts.gateway,
             clock: parts.clock,
+            authorities: parts.authorities,
             metrics: parts.metrics,
             shutdown: parts.shutdown,
             options: parts.options,
@@ -113,6 +130,17 @@ impl App {
 
     pub(crate) fn is_started(&self) -> bool {
         self.started.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn authorities(&self) -> Result<&Authorities, Problem> {
+        self.authorities.as_ref().ok_or_else(|| {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "no_tls",
+                "this hub has no listener with TLS, and so no certificates",
+            )
+            .hint("start it with --mqtts and --https")
+        })
     }
 
     pub(crate) fn next_request_id(&self) -> String {

@@ -13,6 +13,7 @@
 //! No tenant sees another's rows: what belongs to a tenant is asked for with the tenant's name.
 
 mod alerts;
+mod certificates;
 pub mod conformance;
 mod consumers;
 mod devices;
@@ -31,6 +32,7 @@ mod tokens;
 mod twin;
 
 pub use alerts::{AlertCount, AlertEvent, AlertFilter, Alerts};
+pub use certificates::{CLAIM_PREFIX, CertificateEntry, Certificates, NewCertificate};
 pub use consumers::Consumers;
 pub use devices::{Device, Devices, NewDevice, Seen};
 pub use error::MetaError;
@@ -65,6 +67,7 @@ pub trait Meta:
     + Functions
     + Devices
     + Tokens
+    + Certificates
     + Persons
     + Pipelines
     + Alerts
@@ -80,9 +83,9 @@ impl<T> Meta for T where
     T: Streams
         + ReferenceTables
         + Functions
-        + Functions
         + Devices
         + Tokens
+        + Certificates
         + Persons
         + Pipelines
         + Alerts

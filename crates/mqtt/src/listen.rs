@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -25,29 +26,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error("TLS of the MQTT listener cannot be set up")]
 pub struct TlsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// TLS for devices. With `clients`, a client may show a certificate that one of these roots has signed: it is verified here,
-/// and [`crate::Door::authenticate`] says whose it is. Without one, a client may still show a password.
+/// TLS for devices. With `clients`, a client may show a certificate: it is verified in the handshake, and
+/// [`crate::Door::authenticate`] says whose it is. Without one, a client may still show a password.
 ///
 /// Sessions are never resumed: a resumed handshake would not look at the certificate again, which may be revoked by then.
 pub fn tls_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    clients: Option<RootCertStore>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, TlsError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| TlsError(error);
     let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.into()))?;
     let builder = match clients {
         None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| failed(error.into()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| failed(error.into()))?;
     config.session_storage = Arc::new(NoServerSessionStorage {});

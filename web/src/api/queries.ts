@@ -29,6 +29,8 @@ export const queries = {
   devices: queryOptions({ queryKey: ["devices"], queryFn: api.devices, refetchInterval: 5 * SECOND_MS }),
   device: (id: string) =>
     queryOptions({ queryKey: ["device", id], queryFn: () => api.device(id), refetchInterval: 5 * SECOND_MS }),
+  certificates: (id: string) =>
+    queryOptions({ queryKey: ["device", id, "certificates"], queryFn: () => api.certificates(id), refetchInterval: 30 * SECOND_MS }),
   pipelines: queryOptions({ queryKey: ["pipelines"], queryFn: api.pipelines, refetchInterval: 3 * SECOND_MS }),
   versions: (name: string, present: number) =>
     queryOptions({ queryKey: ["pipelines", name, "versions", present], queryFn: () => api.versions(name) }),

@@ -157,6 +157,13 @@ export interface DeviceDetail extends Device {
   /** Ids of the tokens that are its own. */
   tokens: string[];
 }
+export interface Certificate {
+  serial: string;
+  not_before: string;
+  not_after: string;
+  issued_at: string;
+  revoked_at: string | null;
+}
 export interface NewDevice {
   device: Device;
   token: string;

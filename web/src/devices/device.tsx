@@ -12,6 +12,7 @@ import { LinkButton } from "../ui/button";
 import { Loading, Panel } from "../ui/panel";
 import { ProblemNote } from "../ui/problem-note";
 import { ApprovalButtons } from "./approval";
+import { Certificates } from "./certificates";
 import { chartsOf, ownFirst } from "./charts";
 import { LastValues } from "./last-values";
 import { PropertyChart } from "./property-chart";
@@ -110,6 +111,7 @@ function Content({ device, streams }: { device: DeviceDetail; streams: readonly 
           <Panel title="Access" hint={<Badge tone={APPROVAL_TONE[device.state]}>{device.state}</Badge>}>
             <DeviceToken id={device.id} hasOwn={device.tokens.length > 0} />
           </Panel>
+          <Certificates id={device.id} />
         </div>
       </div>
       <RawTail device={device.id} streams={device.streams} />

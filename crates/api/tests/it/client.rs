@@ -70,7 +70,7 @@ impl Client {
         if let Some(content_type) = content_type {
             request.headers_mut().insert("content-type", content_type.parse().unwrap());
         }
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();

@@ -92,6 +92,7 @@ impl House {
             lake: lake.clone(),
             gateway: gateway.clone(),
             clock: time,
+            authorities: None,
             metrics: Some(metrics()),
             shutdown: shutdown.subscribe(),
             options: plan.options,
@@ -193,7 +194,12 @@ pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 /// A neighbour in the network.
 pub fn neighbour(last: u8) -> Peer {
-    Peer { address: SocketAddr::from(([192, 168, 1, last], 50_000)), local: local(), tls: false }
+    Peer {
+        address: SocketAddr::from(([192, 168, 1, last], 50_000)),
+        local: local(),
+        tls: false,
+        certificate: None,
+    }
 }
 
 /// A process on the machine of the hub.
@@ -202,6 +208,7 @@ pub fn this_machine() -> Peer {
         address: SocketAddr::from(([127, 0, 0, 1], 50_000)),
         local: SocketAddr::from(([127, 0, 0, 1], 8_080)),
         tls: false,
+        certificate: None,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use springhouse_model::{ManualClock, Sensitive};
+use springhouse_model::{DeviceId, ManualClock, Sensitive, TenantId};
 use springhouse_policy::Scope;
 
 use super::{HOUR_US, START, tenant};
-use crate::{LinkPurpose, Meta, MetaError, NewPerson, NewToken, Result};
+use crate::{LinkPurpose, Meta, MetaError, NewCertificate, NewPerson, NewToken, Result};
 
 fn password(text: &str) -> Sensitive<String> {
     Sensitive::new(text.to_owned())
@@ -56,6 +56,68 @@ pub async fn tokens_are_verified_until_revoked_or_expired(
     assert!(meta.revoke_token(&tenant, &forever.id).await?);
     assert_eq!(meta.verify_token(other_text.expose()).await?, None, "revoked");
     assert!(!meta.revoke_token(&tenant, &forever.id).await?);
+    Ok(())
+}
+
+pub async fn certificates_are_valid_until_revoked_or_over(
+    meta: Arc<dyn Meta>,
+    clock: Arc<ManualClock>,
+) -> Result<()> {
+    let (tenant, other) = (tenant("main"), super::tenant("other"));
+    let device: DeviceId = "d1".parse().expect("a device's name");
+    let add = async |serial: &str, tenant: &TenantId, hours: i64| {
+        let not_after = START.plus_micros(hours * HOUR_US);
+        let (serial, tenant, device) = (serial.to_owned(), tenant.clone(), device.clone());
+        meta.add_certificate(NewCertificate { serial, tenant, device, not_before: START, not_after }).await
+    };
+    let first = add("01", &tenant, 1).await?;
+    assert_eq!((first.issued_at, first.revoked_at), (START, None));
+    clock.advance_micros(1);
+    let second = add("02", &tenant, 2).await?;
+    add("03", &other, 2).await?;
+    assert!(add("01", &other, 2).await.is_err(), "a serial is there once");
+    assert_eq!(meta.certificate("01").await?, Some(first.clone()));
+    assert_eq!(meta.certificate("04").await?, None);
+    assert_eq!(meta.certificates(&tenant, &device).await?, [second.clone(), first]);
+
+    let all = ["01", "02", "03", "04"].map(String::from);
+    assert_eq!(meta.valid_certificates(&all).await?, ["01", "02", "03"].map(String::from).into());
+    clock.advance_micros(HOUR_US);
+    assert_eq!(
+        meta.valid_certificates(&all).await?,
+        ["02", "03"].map(String::from).into(),
+        "the first is over"
+    );
+    assert!(meta.revoke_certificates(&other, &device, Some("02")).await?.is_empty(), "of another tenant");
+    assert_eq!(meta.revoke_certificates(&tenant, &device, None).await?, ["02"]);
+    assert!(meta.revoke_certificates(&tenant, &device, None).await?.is_empty(), "revoked before");
+    assert_eq!(meta.valid_certificates(&all).await?, ["03".to_owned()].into());
+    assert_eq!(meta.revoked_certificates().await?, ["02".to_owned()].into());
+    assert!(meta.certificate("02").await?.is_some_and(|entry| entry.revoked_at.is_some()));
+    clock.advance_micros(HOUR_US);
+    assert!(meta.revoked_certificates().await?.is_empty(), "over, nobody has to know any more");
+    Ok(())
+}
+
+pub async fn claims_work_once_and_until_they_expire(
+    meta: Arc<dyn Meta>,
+    clock: Arc<ManualClock>,
+) -> Result<()> {
+    let tenant = tenant("main");
+    let device = |name: &str| -> DeviceId { name.parse().expect("a device's name") };
+    let until = START.plus_micros(HOUR_US);
+    let replaced = meta.create_claim(&tenant, &device("d1"), until).await?;
+    let claim = meta.create_claim(&tenant, &device("d1"), until).await?;
+    let other = meta.create_claim(&tenant, &device("d2"), until).await?;
+    assert!(claim.expose().starts_with("shc_"));
+    let mixed = format!("{}{}", &claim.expose()[..21], &other.expose()[21..]);
+    for wrong in [replaced.expose(), &mixed, "", "shc_", "shc__", "shk_0_0"] {
+        assert_eq!(meta.take_claim(wrong).await?, None);
+    }
+    assert_eq!(meta.take_claim(claim.expose()).await?, Some((tenant, device("d1"))));
+    assert_eq!(meta.take_claim(claim.expose()).await?, None, "used");
+    clock.advance_micros(HOUR_US);
+    assert_eq!(meta.take_claim(other.expose()).await?, None, "expired");
     Ok(())
 }
 

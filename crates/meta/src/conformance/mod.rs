@@ -13,6 +13,7 @@ use springhouse_model::{ManualClock, StreamKey, TenantId, Timestamp, ValueType};
 use springhouse_schema::{Field, Schema};
 
 pub use access::{
+    certificates_are_valid_until_revoked_or_over, claims_work_once_and_until_they_expire,
     links_work_once_and_until_they_expire, persons_sign_in_with_their_password_only,
     sessions_end_by_time_sign_out_and_new_password, tokens_are_verified_until_revoked_or_expired,
 };

@@ -8,13 +8,14 @@ use sqlx::{Row, SqliteConnection};
 use super::database;
 use crate::{MetaError, Result};
 
-const LAYOUTS: [&str; 6] = [
+const LAYOUTS: [&str; 7] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_pipeline_versions.sql"),
     include_str!("../../migrations/0003_alert_episodes.sql"),
     include_str!("../../migrations/0004_tables.sql"),
     include_str!("../../migrations/0005_functions.sql"),
     include_str!("../../migrations/0006_components.sql"),
+    include_str!("../../migrations/0007_certificates.sql"),
 ];
 const KNOWN: i64 = LAYOUTS.len() as i64;
 

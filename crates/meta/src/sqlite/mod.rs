@@ -6,6 +6,7 @@
 //! well; see the head of the first migration.
 
 mod alerts;
+mod certificates;
 mod consumers;
 mod devices;
 mod files;

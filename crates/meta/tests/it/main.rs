@@ -45,6 +45,8 @@ conformance! {
     components_are_kept_while_a_definition_names_them,
     settings_are_kept,
     tokens_are_verified_until_revoked_or_expired,
+    certificates_are_valid_until_revoked_or_over,
+    claims_work_once_and_until_they_expire,
     persons_sign_in_with_their_password_only,
     sessions_end_by_time_sign_out_and_new_password,
     links_work_once_and_until_they_expire,

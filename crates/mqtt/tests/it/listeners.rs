@@ -8,6 +8,8 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use springhouse_mqtt::{Options, tls_config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,6 +69,15 @@ impl Authority {
         (certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
     }
 
+    /// A client may show a certificate of this authority.
+    fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider)
+            .allow_unauthenticated()
+            .build()
+            .unwrap()
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -92,7 +103,7 @@ async fn a_tls_handshake_that_is_not_finished_counts_as_a_connection() {
 async fn tls_hands_a_verified_client_certificate_to_the_door_and_resumes_nothing() {
     let (house_ca, device_ca, foreign_ca) = (Authority::new(), Authority::new(), Authority::new());
     let (certificate, key) = house_ca.issue("localhost");
-    let config = tls_config(vec![certificate], key, Some(device_ca.roots())).unwrap();
+    let config = tls_config(vec![certificate], key, Some(device_ca.verifier())).unwrap();
     let hub = Hub::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -91,6 +91,8 @@ pub struct TlsSection {
     /// Names in the certificate that the hub makes for itself.
     #[serde(default)]
     pub names: Vec<String>,
+    /// How long a certificate of a device is good for.
+    pub device_days: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -23,6 +23,11 @@ pub enum Policy {
 /// What the hub calls its own listeners towards the gateway.
 pub const LISTENER_NAMES: [&str; 3] = ["mqtt", "mqtts", "websocket"];
 
+/// How long a certificate of a device is good for, in days; a device renews it at two thirds of that.
+const DEVICE_DAYS: u32 = 90;
+/// Longer than an authority lives, no certificate is good.
+const DEVICE_DAYS_MAX: u32 = 3_650;
+
 /// Names of the hub in certificates and in the address bar.
 pub type HostNames = Vec<String>;
 
@@ -79,6 +84,7 @@ pub struct Tls {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     pub names: HostNames,
+    pub device_days: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -152,7 +158,12 @@ impl Settings {
                 host_names: file.http.host_names,
                 behind_tls: file.http.behind_tls.unwrap_or(false),
             },
-            tls: Tls { certificate: file.tls.certificate, key: file.tls.key, names: file.tls.names },
+            tls: Tls {
+                certificate: file.tls.certificate,
+                key: file.tls.key,
+                names: file.tls.names,
+                device_days: file.tls.device_days.unwrap_or(DEVICE_DAYS).clamp(1, DEVICE_DAYS_MAX),
+            },
             storage: Storage {
                 log_retention_bytes: file.storage.log_retention_bytes.unwrap_or(4 << 30),
                 log_retention_hours: file.storage.log_retention_hours,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use springhouse_api::CERTIFICATE_CREDENTIAL;
+use springhouse_identity::{CertificateName, Shown};
 use springhouse_ingest::{Ingest, IngestError, Message, Outcome as Taken};
 use springhouse_meta::{Approval, Meta, TokenInfo};
 use springhouse_model::{DeviceId, Durable, TenantId};
@@ -41,6 +43,27 @@ impl HubDoor {
         Ok(Principal::device(token.tenant, site, device).with_credential(token.id))
     }
 
+    /// Whose certificate it is. The handshake has checked it; here counts that the hub knows it and has not revoked it since.
+    async fn holder(&self, certificate: &[u8]) -> Result<Principal, Refusal> {
+        let shown = Shown::read(certificate).map_err(|_| Refusal::BadCredentials)?;
+        let serial = shown.serial.to_string();
+        let valid = self.meta.valid_certificates(std::slice::from_ref(&serial)).await.map_err(|error| {
+            tracing::error!(%error, "cannot look up a certificate");
+            Refusal::Unavailable
+        })?;
+        if valid.is_empty() {
+            return Err(Refusal::BadCredentials);
+        }
+        let CertificateName { tenant, site, device } = shown.name;
+        let entry = self.device(&tenant, &device).await?;
+        if entry.as_ref().is_some_and(|entry| entry.state == Approval::Refused) {
+            return Err(Refusal::Banned);
+        }
+        let site = entry.and_then(|entry| entry.site).or(site);
+        Ok(Principal::device(tenant, site, device)
+            .with_credential(format!("{CERTIFICATE_CREDENTIAL}{serial}")))
+    }
+
     async fn device(
         &self,
         tenant: &TenantId,
@@ -58,6 +81,9 @@ impl Door for HubDoor {
     async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
         if let Some(topics) = self.anonymous.get(credentials.listener) {
             return Ok(Principal::anonymous(TenantId::main(), credentials.listener, topics.clone()));
+        }
+        if let Some(certificate) = credentials.certificate {
+            return self.holder(certificate).await;
         }
         // The token says who it is; a user name is a label that some clients insist on.
         let password = credentials.password.ok_or(Refusal::NotAuthorized)?;

@@ -12,7 +12,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use springhouse_engine::tables::{Fetch, FetchError};
+use springhouse_engine::tables::{Fetch, FetchError, without_query};
 use springhouse_model::Sensitive;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -168,11 +168,6 @@ fn uri(address: &str) -> Result<Uri, &'static str> {
 
 fn refused(address: &str, why: &'static str, hint: String) -> FetchError {
     FetchError::Refused { address: without_query(address).to_owned(), why, hint }
-}
-
-/// What follows may be a key.
-fn without_query(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Those that the owner names, or those that the machine trusts; none, if it has no list of them.

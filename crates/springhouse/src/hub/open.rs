@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use springhouse_act::AlertRecorder;
-use springhouse_api::{App, Connect, Parts};
+use springhouse_api::{App, Authorities, Connect, Parts};
 use springhouse_engine::{Engine, Threads};
 use springhouse_ingest::{Admission, Ingest};
 use springhouse_lake::Lake;
@@ -71,9 +71,8 @@ impl Hub {
         let door = open_door(&settings, &meta, &ingest)?;
         let gateway = Gateway::open(Arc::new(door), Arc::clone(&log), gateway_options(&settings)).await?;
 
-        let needs_tls = listeners.mqtts.is_some() || listeners.https.is_some();
-        let load_tls = || tls::load(&settings.tls, &paths::tls(&settings.data), names(&settings));
-        let tls = needs_tls.then(load_tls).transpose()?;
+        let (tls, authorities) = open_tls(&settings, &listeners, meta.as_ref()).await?.unzip();
+        let revoked = authorities.as_ref().map(|authorities| Arc::clone(&authorities.revoked));
         let addresses = listeners.addresses();
         let (ending, shutdown) = watch::channel(false);
         let parts = Parts {
@@ -87,6 +86,7 @@ impl Hub {
             metrics: Some(metrics.clone()),
             shutdown: shutdown.clone(),
             options: api_options(&settings, &addresses, tls.as_ref()),
+            authorities,
         };
         if let Some(page) = addresses.page() {
             directory.tell_page(&page).context("cannot write to the data directory")?;
@@ -95,7 +95,7 @@ impl Hub {
         let app = app.context("cannot start the threads of live views")?;
         let servers = serve(listeners, &gateway, tls, app, shutdown)?;
         tokio::spawn(keep_metrics(metrics));
-        tokio::spawn(credentials::watch(Arc::clone(&meta), gateway.clone()));
+        tokio::spawn(credentials::watch(Arc::clone(&meta), gateway.clone(), revoked));
         tracing::info!(data = %settings.data.display(), "the hub is open");
         Ok(Hub {
             addresses,
@@ -112,6 +112,20 @@ impl Hub {
             _directory: directory,
         })
     }
+}
+
+/// What TLS needs, where something listens over it. Which certificates are revoked is known before anybody comes.
+async fn open_tls(
+    settings: &Settings,
+    listeners: &Listeners,
+    meta: &dyn Meta,
+) -> anyhow::Result<Option<(ServerTls, Authorities)>> {
+    if listeners.mqtts.is_none() && listeners.https.is_none() {
+        return Ok(None);
+    }
+    let (tls, authorities) = tls::load(&settings.tls, &paths::tls(&settings.data), names(settings))?;
+    credentials::load(meta, &authorities.revoked).await?;
+    Ok(Some((tls, authorities)))
 }
 
 /// What those may who come without a token is known before anybody comes.

@@ -13,16 +13,17 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
-use rustls::ServerConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use springhouse_api::Authorities;
+use springhouse_identity::{Authority, AuthorityFiles, DeviceVerifier, Revoked};
+use springhouse_model::{Clock, Sensitive, SystemClock};
 
 use crate::config::{HostNames, Tls};
 use crate::failure::Failure;
@@ -42,12 +43,16 @@ pub struct ServerTls {
     pub has_own_authority: bool,
 }
 
-/// Reads or makes the certificate; `names` are those under which the hub is reached.
-pub fn load(settings: &Tls, dir: &Path, names: HostNames) -> anyhow::Result<ServerTls> {
+/// Reads or makes the certificate, and the authority by which devices get theirs; `names` are those under which the hub is reached.
+pub fn load(settings: &Tls, dir: &Path, names: HostNames) -> anyhow::Result<(ServerTls, Authorities)> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    // Devices get their certificates from it whoever has signed the hub's own.
+    let authority = authority(dir)?;
     let (certificate, key, has_own_authority) = match (&settings.certificate, &settings.key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone(), false),
         _ => {
-            let (certificate, key) = own_certificate(dir, names).context("cannot make a certificate")?;
+            let (certificate, key) =
+                own_certificate(dir, names, &authority).context("cannot make a certificate")?;
             (certificate, key, true)
         }
     };
@@ -55,11 +60,22 @@ pub fn load(settings: &Tls, dir: &Path, names: HostNames) -> anyhow::Result<Serv
         .and_then(Iterator::collect)
         .map_err(|error| unusable(&certificate, &error))?;
     let key_der = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error))?;
-    let mqtt = springhouse_mqtt::tls_config(chain.clone(), key_der.clone_key(), None)
-        .map_err(|error| unusable(&certificate, &error))?;
-    let mut http = config(chain, key_der, &certificate)?;
-    http.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(ServerTls { mqtt: Arc::new(mqtt), http: Arc::new(http), has_own_authority })
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone()).context("the hub's authority cannot be used")?;
+    let revoked = Arc::new(Revoked::default());
+    let provider = Arc::new(ring::default_provider());
+    let devices: Arc<dyn ClientCertVerifier> =
+        Arc::new(DeviceVerifier::new(roots, Arc::clone(&revoked), provider)?);
+    let config = |alpn: &[&[u8]]| {
+        let devices = Some(Arc::clone(&devices));
+        let mut config = springhouse_mqtt::tls_config(chain.clone(), key_der.clone_key(), devices)
+            .map_err(|error| unusable(&certificate, &error))?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok::<_, Failure>(Arc::new(config))
+    };
+    let (mqtt, http) = (config(&[])?, config(&[b"http/1.1"])?);
+    let authorities = Authorities { devices: authority, days: settings.device_days, revoked };
+    Ok((ServerTls { mqtt, http, has_own_authority }, authorities))
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
@@ -69,23 +85,12 @@ fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     ))
 }
 
-fn config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    path: &Path,
-) -> anyhow::Result<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("cannot set up TLS")?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| unusable(path, &error).into())
-}
-
 /// The certificate that the hub made for itself, renewed when that is due.
-fn own_certificate(dir: &Path, mut names: HostNames) -> anyhow::Result<(PathBuf, PathBuf)> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+fn own_certificate(
+    dir: &Path,
+    mut names: HostNames,
+    authority: &Authority,
+) -> anyhow::Result<(PathBuf, PathBuf)> {
     names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
     names.extend(machine_name());
     names.sort();
@@ -96,53 +101,33 @@ fn own_certificate(dir: &Path, mut names: HostNames) -> anyhow::Result<(PathBuf,
     if same_names && key.is_file() && age(&certificate).is_some_and(|age| age < DAY * RENEW_AFTER_DAYS) {
         return Ok((certificate, key));
     }
-    let authority = authority(dir)?;
-    let own_key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(names)?;
-    params.distinguished_name.push(DnType::CommonName, "Springhouse hub");
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    valid_for(&mut params, SERVER_DAYS);
-    let own = params.signed_by(&own_key, &authority)?;
-    write_private(&key, &own_key.serialize_pem())?;
-    let authority_pem = fs::read_to_string(dir.join("ca.pem"))?;
-    fs::write(&certificate, own.pem() + &authority_pem)?;
+    let own = authority.issue_server(names, SystemClock.now(), SERVER_DAYS)?;
+    write_private(&key, own.key.expose())?;
+    fs::write(&certificate, &own.chain)?;
     fs::write(dir.join("names"), wanted)?;
     tracing::info!(certificate = %certificate.display(), authority = %dir.join("ca.pem").display(), "made a certificate");
     Ok((certificate, key))
 }
 
-/// The hub's own authority: its key is read or made; its certificate follows from the key.
-fn authority(dir: &Path) -> anyhow::Result<Issuer<'static, KeyPair>> {
-    let path = dir.join("ca.key");
-    let key = match fs::read_to_string(&path) {
-        Ok(pem) => KeyPair::from_pem(&pem).map_err(|error| unusable(&path, &error))?,
+/// The hub's own authority, made at the first start.
+fn authority(dir: &Path) -> anyhow::Result<Authority> {
+    let (certificate, key) = (dir.join("ca.pem"), dir.join("ca.key"));
+    let files = match fs::read_to_string(&key) {
+        Ok(text) => AuthorityFiles {
+            certificate: fs::read_to_string(&certificate)
+                .with_context(|| format!("cannot read `{}`", certificate.display()))?,
+            key: Sensitive::new(text),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = KeyPair::generate()?;
-            fs::write(dir.join("ca.pem"), authority_params()?.self_signed(&key)?.pem())?;
-            write_private(&path, &key.serialize_pem())?;
-            key
+            let files = AuthorityFiles::create(SystemClock.now(), CA_DAYS)?;
+            // The key last: with it the authority is there.
+            fs::write(&certificate, &files.certificate)?;
+            write_private(&key, files.key.expose())?;
+            files
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", key.display())),
     };
-    Ok(Issuer::new(authority_params()?, key))
-}
-
-fn authority_params() -> anyhow::Result<CertificateParams> {
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name.push(DnType::CommonName, "Springhouse hub authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid_for(&mut params, CA_DAYS);
-    Ok(params)
-}
-
-fn valid_for(params: &mut CertificateParams, days: u32) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // An hour back, for devices whose clock is a little slow.
-    let from = rcgen::date_time_ymd(1970, 1, 1) + now.saturating_sub(Duration::from_secs(3_600));
-    params.not_before = from;
-    params.not_after = from + DAY * days;
+    Authority::open(&files).map_err(|error| unusable(&key, &error).into())
 }
 
 fn age(path: &Path) -> Option<Duration> {
@@ -169,10 +154,14 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    fn settings(file: Option<PathBuf>) -> Tls {
+        Tls { certificate: file.clone(), key: file, names: Vec::new(), device_days: 30 }
+    }
+
     #[test]
     fn the_hub_makes_its_certificate_once_and_again_when_its_names_change() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Tls { certificate: None, key: None, names: Vec::new() };
+        let settings = settings(None);
         load(&settings, dir.path(), vec![]).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         let (first, authority) = (read("server.pem"), read("ca.pem"));
@@ -192,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x.pem");
         fs::write(&file, "no").unwrap();
-        let settings = Tls { certificate: Some(file.clone()), key: Some(file), names: Vec::new() };
+        let settings = settings(Some(file));
         let error = load(&settings, dir.path(), vec![]).err().unwrap().to_string();
         assert!(error.contains("x.pem") && error.contains("hint: PEM"), "{error}");
     }

@@ -8,7 +8,8 @@ use crate::table;
 
 const LONG: &str = "\
 Devices register themselves with their first message and, by policy, wait for approval. A device that is added here \
-gets a token of its own: its MQTT password, shown once, stored as a hash, revocable.";
+gets a token of its own: its MQTT password, shown once, stored as a hash, revocable. Where the hub listens over TLS, a \
+device can have a certificate instead, which it gets with a claim code (EST, RFC 7030).";
 
 #[derive(Debug, clap::Args)]
 #[command(long_about = LONG)]
@@ -39,6 +40,16 @@ enum Action {
     Token { device: String },
     /// Revoke the token of a device
     Revoke { device: String },
+    /// Make a code for the first certificate of a device, good once and for a day. The code is the last line
+    Claim { device: String },
+    /// The certificates of a device
+    Certificates { device: String },
+    /// Revoke the certificates of a device, or the one with this serial: it is disconnected at once
+    RevokeCertificates {
+        device: String,
+        #[arg(long)]
+        serial: Option<String>,
+    },
     /// Let a waiting device in
     Approve { device: String },
     /// Turn a device away
@@ -77,6 +88,24 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
         Action::Revoke { device } => {
             client.delete(&format!("{}/token", of(&device)))?;
             println!("the token of `{device}` is revoked");
+        }
+        Action::Claim { device } => {
+            let made = client.post(&format!("{}/claim", of(&device)), &json!({}))?;
+            eprintln!("the claim code of `{device}`, shown this once, good once and for a day:");
+            println!("{}", made.get("claim").and_then(Value::as_str).unwrap_or_default());
+        }
+        Action::Certificates { device } => {
+            let certificates = client.get(&format!("{}/certificates", of(&device)))?;
+            if args.json {
+                table::print_json(&certificates)?;
+            } else {
+                table::print_objects(&["serial", "issued_at", "not_after", "revoked_at"], &certificates)?;
+            }
+        }
+        Action::RevokeCertificates { device, serial } => {
+            let one = serial.map(|serial| format!("/{}", path_part(&serial))).unwrap_or_default();
+            client.delete(&format!("{}/certificates{one}", of(&device)))?;
+            println!("revoked");
         }
         Action::Approve { device } => {
             client.post(&format!("{}/approve", of(&device)), &json!({}))?;

@@ -20,6 +20,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Hub {
     pub mqtt: SocketAddr,
     pub http: SocketAddr,
+    pub mqtts: Option<SocketAddr>,
+    pub https: Option<SocketAddr>,
     child: Child,
 }
 
@@ -44,6 +46,7 @@ impl Hub {
             }
         });
         let (mut mqtt, mut http, mut log) = (None, None, String::new());
+        let (mut mqtts, mut https) = (None, None);
         for line in said {
             log.push_str(&line);
             log.push('\n');
@@ -52,12 +55,14 @@ impl Hub {
             match (line["message"].as_str(), line["listener"].as_str()) {
                 (Some("listening"), Some("mqtt")) => mqtt = address(),
                 (Some("listening"), Some("http")) => http = address(),
+                (Some("listening"), Some("mqtts")) => mqtts = address(),
+                (Some("listening"), Some("https")) => https = address(),
                 (Some("the hub is open"), _) => break,
                 _ => {}
             }
         }
         let (Some(mqtt), Some(http)) = (mqtt, http) else { panic!("the hub did not open:\n{log}") };
-        Hub { mqtt, http, child }
+        Hub { mqtt, http, mqtts, https, child }
     }
 
     /// kill -9.

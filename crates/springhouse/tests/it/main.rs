@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apply;
+mod certificates;
 mod commands;
 mod credentials;
 mod data_directory;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A crate may depend on crates of earlier rows and, in the rows marked so in the map, of its own row to its left.
 const LAYERS: [&[&str]; 8] = [
     &["model"],
-    &["frame", "schema", "policy", "wasm"],
+    &["frame", "schema", "policy", "identity", "wasm"],
     &["meta", "log"],
     &["mqtt", "ingest"],
     &["engine"],
