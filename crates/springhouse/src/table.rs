@@ -55,7 +55,7 @@ fn write(out: &mut impl Write, columns: &[String], rows: &[Vec<Value>]) -> io::R
         }
         text.trim_end().to_owned()
     };
-    writeln!(out, "{}", line(columns))?;
+    writeln!(out, "{}", line(&columns.iter().map(|column| plain(column)).collect::<Vec<_>>()))?;
     writeln!(out, "{}", widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>().join("  "))?;
     for row in &cells {
         writeln!(out, "{}", line(row))?;
@@ -63,12 +63,17 @@ fn write(out: &mut impl Write, columns: &[String], rows: &[Vec<Value>]) -> io::R
     Ok(())
 }
 
+/// Text in one line, without what a terminal would obey: devices choose what stands in it.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
-        Value::String(text) => text.replace(['\n', '\t'], " "),
+        Value::String(text) => plain(text),
         Value::Array(items) if items.iter().all(Value::is_string) => {
-            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            plain(&items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
     };

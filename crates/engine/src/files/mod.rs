@@ -11,6 +11,7 @@ mod decoding;
 mod feed;
 mod input;
 mod ndjson;
+mod outputs;
 mod program;
 mod quarantine;
 mod stations;
@@ -33,6 +34,8 @@ use crate::{PlanError, RunError};
 pub struct RunOptions {
     /// `CREATE STREAM`, `CREATE TABLE`, `CREATE FUNCTION`, `CREATE PIPELINE` and `CREATE ALERT` statements, and at most one SELECT.
     pub sql: String,
+    /// The file that the statements stand in, if they stand in one.
+    pub sql_file: Option<PathBuf>,
     /// The folder from which the files of tables are named; that of the process when it is empty.
     pub base: PathBuf,
     /// Where the rows of a stream come from, in the order in which they are read, or the rows of a table.

@@ -15,7 +15,7 @@ use super::decoding::{Decoded, Rejected};
 use super::feed::{Feed, Read};
 use super::quarantine::Quarantine;
 use super::stations::{Into, Query, Station, open_targets, stations};
-use super::{RunFailure, RunOptions, RunStats, Source, io, tables};
+use super::{RunFailure, RunOptions, RunStats, Source, io, outputs, tables};
 use crate::statement::{self, Select, Statement};
 use crate::{Broken, Brought, Catalog, Emitted, FunctionSet, PlanError, StreamTable, declared_schema};
 
@@ -83,6 +83,7 @@ impl Statements {
 
 impl Program {
     pub(super) fn prepare(options: &RunOptions) -> Result<Program, RunFailure> {
+        outputs::check(options)?;
         let statements = Statements::read(&options.sql)?;
         let inputs = inputs(options)?;
         let mut catalog = Catalog::default();

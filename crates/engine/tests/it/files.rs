@@ -45,6 +45,22 @@ fn line(second: f64, n: &str) -> String {
 }
 
 #[test]
+fn what_is_read_is_not_written_and_nothing_is_written_twice() {
+    let folder = Folder::new();
+    let text = line(1.0, "1");
+    let input = folder.write("in", &text);
+    std::os::unix::fs::symlink(folder.path("in"), folder.path("link")).unwrap();
+    let sql = "CREATE STREAM homes (n BIGINT); SELECT n FROM homes";
+    for (to, why) in [("in", "is read"), ("link", "is read"), ("quarantine.ndjson", "is named twice")] {
+        let refused = folder.run(sql, input.clone(), &[(None, to)]).unwrap_err().to_string();
+        assert!(refused.contains(why) && refused.contains("hint: "), "{refused}");
+        assert_eq!(folder.read("in"), text);
+        assert!(!folder.path("quarantine.ndjson").exists());
+    }
+    assert_eq!(folder.run(sql, input, &[(None, "/dev/null")]).unwrap().rows_out, 1);
+}
+
+#[test]
 fn lines_that_do_not_fit_are_put_aside_with_their_number_and_the_run_goes_on() {
     let folder = Folder::new();
     let text =

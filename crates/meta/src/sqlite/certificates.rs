@@ -4,13 +4,16 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use springhouse_model::{DeviceId, Sensitive, TenantId, Timestamp};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::rows::Columns;
 use super::{Durability, SqliteMeta, database};
 use crate::secrets::{digest, digests_are_equal, random_id, random_secret};
 use crate::{CLAIM_PREFIX, CertificateEntry, Certificates, NewCertificate, Result};
+
+/// Far below what a statement may have of parameters.
+const ASKED_AT_ONCE: usize = 500;
 
 #[async_trait]
 impl Certificates for SqliteMeta {
@@ -94,12 +97,19 @@ impl Certificates for SqliteMeta {
     }
 
     async fn valid_certificates(&self, serials: &[String]) -> Result<HashSet<String>> {
+        let doing = "look up certificates";
         let mut valid = HashSet::new();
-        for serial in serials {
-            let found = self.certificate(serial).await?;
-            let is_valid =
-                |entry: &CertificateEntry| entry.revoked_at.is_none() && self.now() < entry.not_after;
-            valid.extend(found.filter(is_valid).map(|entry| entry.serial));
+        for some in serials.chunks(ASKED_AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT serial FROM certificates WHERE serial IN (");
+            let mut list = query.separated(", ");
+            for serial in some {
+                list.push_bind(serial);
+            }
+            query.push(") AND revoked_at IS NULL AND not_after > ").push_bind(self.now().micros());
+            let rows = query.build().fetch_all(&self.readers).await.map_err(database(doing))?;
+            for row in rows {
+                valid.insert(row.try_get("serial").map_err(database(doing))?);
+            }
         }
         Ok(valid)
     }

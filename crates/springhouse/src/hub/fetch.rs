@@ -100,12 +100,16 @@ impl Fetch for Fetcher {
             let to = to.map_or("elsewhere", without_query);
             return Err(failed(format!("it sends on to `{to}`; hint: name that address")));
         }
-        if !status.is_success() {
+        // Others that mean success bring a part (206) or nothing (204).
+        if status.as_u16() != 200 {
             return Err(failed(format!("the answer is {status}")));
         }
         let limit = bytes_max as u64 + 1;
         let body = answer.into_body().into_with_config().limit(limit).read_to_vec();
         match body {
+            Ok(body) if body.trim_ascii().is_empty() => Err(failed(
+                "the answer is empty; hint: a table without rows is `[]`, or the header of a CSV".to_owned(),
+            )),
             Ok(body) => Ok(body.into()),
             Err(ureq::Error::BodyExceedsLimit(_)) => Err(failed(format!(
                 "it has more than {bytes_max} bytes; hint: `tables.bytes_max` allows more"
@@ -140,7 +144,12 @@ impl Allowed {
             std::fs::read_to_string(path)
                 .map_err(|error| format!("its token `{}` cannot be read: {error}", path.display()))?,
         );
-        Ok(Some(Sensitive::new(text.expose().trim().to_owned())))
+        match text.expose().trim() {
+            token if token.is_empty() || token.contains(char::is_control) => {
+                Err(format!("its token `{}` is not one line of text", path.display()))
+            }
+            token => Ok(Some(Sensitive::new(token.to_owned()))),
+        }
     }
 }
 

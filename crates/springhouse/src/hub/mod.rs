@@ -39,6 +39,7 @@ use crate::verbs::token::from_now;
 use data_dir::DataDirectory;
 pub use data_dir::page;
 use listeners::Addresses;
+pub use open::check;
 
 /// A set-up link that was overlooked in the log can be had again by `springhouse link`.
 const SETUP_LINK_AGE: Duration = Duration::from_secs(24 * 3_600);

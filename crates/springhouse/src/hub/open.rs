@@ -114,6 +114,13 @@ impl Hub {
     }
 }
 
+/// What can be said of settings before anything is opened.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    ingest_options(settings)?;
+    engine_options(settings)?;
+    settings.mqtt.anonymous.iter().try_for_each(|listener| topics(&listener.topics).map(drop))
+}
+
 /// What TLS needs, where something listens over it. Which certificates are revoked is known before anybody comes.
 async fn open_tls(
     settings: &Settings,

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use crate::config::{self, HubFlags};
+use crate::hub;
 
 const LONG: &str = "\
 Prints the configuration in effect as a TOML file, every default included. Reads the same flags, environment and file \
@@ -19,6 +20,7 @@ pub struct Args {
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let settings = config::settings(&args.flags)?;
+    hub::check(&settings)?;
     let text = toml::to_string(&settings).context("cannot write the configuration as TOML")?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())

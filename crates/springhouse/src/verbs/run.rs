@@ -11,6 +11,7 @@ use springhouse_engine::files::{self, RunFailure, RunOptions, Source, Target};
 
 use super::sql::text_or_stdin;
 use crate::failure::Failure;
+use crate::table;
 
 const LONG: &str = "\
 Runs SQL over files or standard input with the engine of the hub: windows, watermarks and late rows are the same, and \
@@ -45,11 +46,19 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS")]
     watermark_seconds: Option<f64>,
     /// Threads that decode lines [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZero<usize>>,
     /// Print one JSON line: events, late, quarantined, rows out, seconds, memory
     #[arg(long)]
     stats: bool,
+}
+
+/// More than machines have cores would only take memory.
+const THREADS_MAX: usize = 256;
+
+fn threads(text: &str) -> Result<NonZero<usize>, String> {
+    let number = text.parse().ok().filter(|number: &NonZero<usize>| number.get() <= THREADS_MAX);
+    number.ok_or_else(|| format!("expected a number from 1 to {THREADS_MAX}"))
 }
 
 pub fn carry_out(args: Args) -> anyhow::Result<()> {
@@ -63,6 +72,7 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
     let results_on_stdout = to.iter().any(|(_, target)| *target == Target::Stdout);
     let options = RunOptions {
         sql,
+        sql_file: Some(args.sql.clone()),
         // Tables are found from where the statements are.
         base: args.sql.parent().map(Path::to_owned).unwrap_or_default(),
         from: args.from,
@@ -84,15 +94,17 @@ pub fn carry_out(args: Args) -> anyhow::Result<()> {
     })?;
     if let (Some(first), false) = (&stats.first_quarantined, keeps_quarantine) {
         eprintln!(
-            "{} lines did not fit and were left out, the first: {first}\nhint: --quarantine FILE keeps them with their reasons",
-            stats.quarantined
+            "{} lines did not fit and were left out, the first: {}\nhint: --quarantine FILE keeps them with their reasons",
+            stats.quarantined,
+            table::plain(first)
         );
     }
     if let (Some(first), false) = (&stats.first_broken, keeps_quarantine) {
         eprintln!(
-            "{} rows were left out because an expression has no value for them, the first: {first}\nhint: --quarantine \
+            "{} rows were left out because an expression has no value for them, the first: {}\nhint: --quarantine \
              FILE keeps them with their reasons",
-            stats.broken
+            stats.broken,
+            table::plain(first)
         );
     }
     if args.stats {

@@ -26,8 +26,10 @@ impl Server {
         let (asked, rooms) = (Arc::clone(&server.asked), Arc::clone(&server.rooms));
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
+                let (asked, rooms) = (Arc::clone(&asked), Arc::clone(&rooms));
                 match &tls {
-                    None => answer(connection, &asked, &rooms),
+                    // Each by itself: one that is not answered holds up no other.
+                    None => drop(std::thread::spawn(move || answer(connection, &asked, &rooms))),
                     Some(tls) => {
                         let session = rustls::ServerConnection::new(Arc::clone(tls)).unwrap();
                         answer(rustls::StreamOwned::new(session, connection), &asked, &rooms);
@@ -67,6 +69,13 @@ fn answer(connection: impl Read + Write, asked: &Asked, rooms: &Mutex<String>) {
     let (head, body) = match path.as_str() {
         "/erp/moved.csv" => ("302 Found\r\nLocation: /elsewhere.csv?key=secret", String::new()),
         "/erp/gone.csv" => ("404 Not Found", "who asks for this is watched".to_owned()),
+        "/erp/part.json" => ("206 Partial Content", "[]".to_owned()),
+        "/erp/nothing.json" => ("200 OK", "\n".to_owned()),
+        // Answers once; then nothing is said until the client goes.
+        "/erp/silent.json" if asked.lock().unwrap().iter().any(|(before, _)| *before == path) => {
+            let _ = connection.read_to_end(&mut Vec::new());
+            return;
+        }
         _ => ("200 OK", rooms.lock().unwrap().clone()),
     };
     asked.lock().unwrap().push((path, authorization));
@@ -129,13 +138,15 @@ fn a_table_is_read_from_an_address_that_the_owner_has_named() {
     for (path, reason) in [
         ("/erp/moved.csv", "it sends on to `/elsewhere.csv`"),
         ("/erp/gone.csv", "the answer is 404 Not Found"),
+        ("/erp/part.json", "the answer is 206 Partial Content"),
+        ("/erp/nothing.json", "the answer is empty"),
     ] {
         let (code, _, error) = sql(&house, &create("others", &address(path)));
         assert!(code != Some(0) && error.contains(reason) && !error.contains("watched"), "{error}");
         assert_eq!(server.asked(), [(path.to_owned(), bearer.clone())]);
     }
     // The page shows that this hub connects to somebody.
-    assert_eq!(outbound(&house), 5);
+    assert_eq!(outbound(&house), 7);
     let elsewhere = format!("http://127.0.0.1:{}/erp/a.csv", other.port);
     for refused in [&address("/erp2/a.csv"), &address("/erp/../a.csv"), &elsewhere] {
         let (code, _, error) = sql(&house, &create("others", refused));
@@ -172,4 +183,23 @@ fn a_server_is_believed_by_its_certificate() {
     let (code, _, error) = sql(&wary, &statement);
     assert!(code != Some(0) && error.contains("cannot read `https://localhost"), "{error}");
     assert_eq!(server.asked(), []);
+}
+
+#[test]
+fn a_source_that_does_not_answer_holds_up_no_other_table() {
+    let server = Server::start(None);
+    let toml = format!("[[tables.addresses]]\nurl = 'http://127.0.0.1:{}/erp'\n", server.port);
+    let house = House::configured(&toml);
+    let each = |name: &str, path: &str| {
+        let address = format!("http://127.0.0.1:{}{path}", server.port);
+        create(name, &address).replace(" FROM '", " REFRESH EVERY INTERVAL '10' SECOND FROM '")
+    };
+    server.holds("[{\"device\": \"a\", \"room\": \"hall\"}]");
+    // In this order their times come.
+    for (name, path) in [("silent", "/erp/silent.json"), ("rooms", "/erp/rooms.json")] {
+        let made = sql(&house, &each(name, path));
+        assert_eq!(made.0, Some(0), "{}", made.2);
+    }
+    server.holds("[{\"device\": \"a\", \"room\": \"attic\"}]");
+    house.wait_for("/tables/rooms", |table| table["version"] == 2);
 }

@@ -39,7 +39,7 @@ pub(super) struct Block {
 pub(super) const PLACE_BYTES: usize = 32 + 8 + 8 + 4;
 
 impl Block {
-    pub(super) fn to_bytes(&self) -> [u8; PLACE_BYTES] {
+    pub(super) fn to_bytes(self) -> [u8; PLACE_BYTES] {
         let mut bytes = [0; PLACE_BYTES];
         bytes[..32].copy_from_slice(&self.digest);
         bytes[32..40].copy_from_slice(&self.file.to_le_bytes());

@@ -49,7 +49,7 @@ impl Contents {
             match state {
                 StoredState::Whole(bytes) => put(&mut body, &[&[WHOLE], bytes]),
                 StoredState::InBlocks(blocks) => {
-                    let places: Vec<u8> = blocks.iter().flat_map(Block::to_bytes).collect();
+                    let places: Vec<u8> = blocks.iter().flat_map(|block| block.to_bytes()).collect();
                     put(&mut body, &[&[IN_BLOCKS], &places]);
                 }
             }

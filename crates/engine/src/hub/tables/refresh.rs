@@ -1,10 +1,12 @@
 //! Sources are read again when their time has come. What fails is told, and tried again at the next time; pipelines go on
 //! with the rows that there are.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use springhouse_model::{StreamName, TenantId};
+use tokio::task::{Id, JoinSet};
 
 use super::Tables;
 use crate::hub::{EngineError, Shared};
@@ -35,19 +37,33 @@ impl Shared {
 
     /// Runs as long as the engine is there.
     pub(in crate::hub) async fn keep_tables(engine: Weak<Shared>, tables: Tables) {
+        // Side by side: one whose source does not answer holds up no other.
+        let mut reading = JoinSet::new();
+        let mut read: HashMap<Id, (TenantId, StreamName)> = HashMap::new();
         loop {
             let (due, wait) = tables.due(Instant::now());
-            for (tenant, name) in due {
+            for table in
+                due.into_iter().filter(|table| !read.values().any(|other| other == table)).collect::<Vec<_>>()
+            {
                 let Some(engine) = engine.upgrade() else { return };
-                if engine.refresh(&tenant, &name).await.is_err() {
-                    // The reason quotes what stands in the file, which may be about persons; the table's status has it.
-                    tracing::warn!(table = %name, "a table cannot be refreshed; it keeps its rows, and its status says why");
-                }
+                let (tenant, name) = table.clone();
+                let task = reading.spawn(async move { engine.refresh_and_tell(&tenant, &name).await });
+                read.insert(task.id(), table);
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = tables.shared.changed.notified() => {}
+                Some(ended) = reading.join_next_with_id() => {
+                    read.remove(&ended.map_or_else(|failed| failed.id(), |(id, ())| id));
+                }
             }
+        }
+    }
+
+    async fn refresh_and_tell(&self, tenant: &TenantId, name: &StreamName) {
+        if self.refresh(tenant, name).await.is_err() {
+            // The reason quotes what stands in the file, which may be about persons; the table's status has it.
+            tracing::warn!(table = %name, "a table cannot be refreshed; it keeps its rows, and its status says why");
         }
     }
 }
