@@ -35,6 +35,8 @@ pub(crate) struct MqttView {
 pub(crate) struct HttpView {
     #[schema(example = "http://127.0.0.1:8080")]
     url: String,
+    /// Where the hub itself speaks TLS: what devices enrol at.
+    tls_port: Option<u16>,
 }
 
 /// Where devices connect.
@@ -60,7 +62,7 @@ pub(crate) async fn show(
             tls_port: connect.mqtts_port,
             websocket_url,
         },
-        http: HttpView { url },
+        http: HttpView { url, tls_port: connect.https_port },
         topic_template: connect.topic_template.clone(),
         ca_available: connect.ca_available,
     })

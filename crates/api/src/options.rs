@@ -44,6 +44,7 @@ pub struct Connect {
     pub mqtts_port: Option<u16>,
     /// `None` is the address under which the page was opened.
     pub http_url: Option<String>,
+    pub https_port: Option<u16>,
     pub topic_template: String,
     /// The hub has a certificate authority of its own, which a client over TLS needs to know.
     pub ca_available: bool,
@@ -62,6 +63,7 @@ impl Default for Options {
                 mqtt_port: Some(1883),
                 mqtts_port: None,
                 http_url: None,
+                https_port: None,
                 topic_template: String::from("devices/{device}/{stream}"),
                 ca_available: false,
             },

@@ -322,7 +322,7 @@ export interface Token {
 }
 export interface Connect {
   mqtt: { host: string; port: number | null; tls_port: number | null; websocket_url?: string };
-  http: { url: string };
+  http: { url: string; tls_port: number | null };
   topic_template: string;
   ca_available: boolean;
 }

@@ -5,7 +5,7 @@ import { deviceNameProblem, streamNameProblem } from "./name";
 
 const connect: Connect = {
   mqtt: { host: "127.0.0.1", port: 1883, tls_port: null },
-  http: { url: "http://127.0.0.1:8080/" },
+  http: { url: "http://127.0.0.1:8080/", tls_port: null },
   topic_template: "devices/{device}/{stream}",
   ca_available: false,
 };

@@ -20,7 +20,7 @@ test("a certificate is valid until it is revoked or over", () => {
 test("a device's name does not get out of its quotes", () => {
   const connect: Connect = {
     mqtt: { host: "hub", port: 1883, tls_port: 8883 },
-    http: { url: "https://hub.example:8443" },
+    http: { url: "http://hub.example:8080", tls_port: 8443 },
     topic_template: "devices/{device}/{stream}",
     ca_available: true,
   };

@@ -9,7 +9,8 @@ export function standing(certificate: Certificate, now: number): "valid" | "revo
 /** The lines by which a device gets its first certificate, for a shell on it. */
 export function enrolLines(device: string, claim: string, connect: Connect): string {
   const url = new URL(connect.http.url);
-  const host = url.protocol === "https:" ? url.host : `${url.hostname}:8443`;
+  const port = connect.http.tls_port;
+  const host = port === null ? url.host : `${url.hostname}:${String(port)}`;
   const user = quoted(`device:${claim}`);
   return [
     `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout device.key -subj /CN=device -outform der |`,

@@ -105,7 +105,7 @@ async fn devices_are_told_to_connect_where_the_page_was_opened() {
         here,
         json!({
             "mqtt": {"host": "hub.local", "port": 1883, "tls_port": null, "websocket_url": "ws://hub.local:8080/mqtt"},
-            "http": {"url": "http://hub.local:8080"},
+            "http": {"url": "http://hub.local:8080", "tls_port": null},
             "topic_template": "devices/{device}/{stream}",
             "ca_available": false,
         })

@@ -269,6 +269,7 @@ fn api_options(
             mqtt_port: addresses.mqtt.map(|address| address.port()),
             mqtts_port: addresses.mqtts.map(|address| address.port()),
             http_url: None,
+            https_port: addresses.https.map(|address| address.port()),
             topic_template: String::from("devices/{device}/{stream}"),
             ca_available: tls.is_some_and(|tls| tls.has_own_authority),
         },
