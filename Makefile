@@ -20,7 +20,7 @@ CONTAINER ?= docker
         bench soak paho real-input fuzz-replay image archive licences clean setup
 
 help: ## list the recipes
-	@echo "Springhouse: the recipes (first build: 10 to 15 minutes on two cores, afterwards seconds)"
+	@echo "Springhouse: the recipes (first build: about half an hour on two cores, afterwards seconds)"
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## install what building and testing needs (apt only as root or with sudo that asks nothing)
